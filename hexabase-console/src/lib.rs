@@ -118,7 +118,10 @@ impl Console {
         if self.redirects_root {
             router = router.route("/", get(async || Redirect::to(&urls::home())));
         }
-        let pages = layers::page_stack(router.layer(from_fn(response::compress)), api);
+        let pages = layers::page_stack(
+            router.layer(from_fn(response::compress)).layer(from_fn(response::name_redirects)),
+            api,
+        );
         pages.merge(files).with_state(state)
     }
 }

@@ -1,8 +1,8 @@
 //! Responses with pages.
 
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, VARY};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use flate2::Compression;
@@ -18,6 +18,10 @@ use crate::flash::Flash;
 /// Result of a page's handler.
 pub(crate) type PageResult = Result<Response, PageError>;
 
+/// Header of requests that a script sends for a dialog.
+const DIALOG: HeaderName = HeaderName::from_static("hexabase-dialog");
+/// Header of the response with the address to continue at.
+const DIALOG_LOCATION: HeaderName = HeaderName::from_static("hexabase-location");
 /// Minimum length of a page that is compressed, in bytes.
 const MIN_COMPRESSED_BYTES: usize = 1_024;
 
@@ -34,6 +38,21 @@ pub(crate) fn document(status: StatusCode, document: &Markup, form_destination: 
 pub(crate) fn see_other(context: Context, url: &str, flash: &Flash) -> Response {
     let jar = flash.put(context.state.api.auth(), context.jar);
     (jar, Redirect::to(url)).into_response()
+}
+
+/// Middleware that replaces redirects in responses to a dialog: its script cannot read where a redirect leads, and following
+/// it would take the message that the next page shows.
+pub(crate) async fn name_redirects(request: Request, next: Next) -> Response {
+    let is_dialog = request.headers().contains_key(DIALOG);
+    let mut response = next.run(request).await;
+    if !is_dialog || response.status() != StatusCode::SEE_OTHER {
+        return response;
+    }
+    if let Some(location) = response.headers_mut().remove(LOCATION) {
+        response.headers_mut().insert(DIALOG_LOCATION, location);
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }
 
 /// Middleware that compresses pages. The tokens in them are masked, so that lengths reveal nothing about them.

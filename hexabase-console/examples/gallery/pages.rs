@@ -60,7 +60,7 @@ pub(crate) fn specimens(texts: &Texts) -> Vec<(&'static str, Markup)> {
         (
             "dialog",
             html! {
-                (dialog_link("Rename", "#rename"))
+                (dialog_link(ButtonKind::Secondary, "Rename", "#rename"))
                 button class="button" type="button" commandfor="rename" command="show-modal" { "Open" }
                 (dialog(texts, &Dialog { id: "rename".to_owned(), title: "Rename the group".to_owned(), content: field(texts, &Field::line("group_name", "Name").required()) }))
             },
@@ -183,7 +183,10 @@ fn frame(theme: Theme) -> Shell {
                 create_href: Some("#create".to_owned()),
                 invitations: Some(("#invitations".to_owned(), 2)),
             }),
-            search_href: Some("#search".to_owned()),
+            search: Some(SearchForm {
+                href: "#search".to_owned(),
+                scope: vec![("org", "org_01jdzk3tq8e8htm2w0v7b6xk9a".to_owned())],
+            }),
             account: Some(AccountMenu {
                 user: "alice@example.com".to_owned(),
                 links: vec![Link::new("Sessions", "#sessions"), Link::new("API tokens", "#tokens")],

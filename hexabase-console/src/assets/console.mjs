@@ -8,43 +8,31 @@ export const say = (text) => {
   if (announcer) announcer.textContent = text;
 };
 
-// Forms: a second click sends nothing, and the button says what happens.
-const busy = (form, isBusy) => {
-  form.toggleAttribute('data-sending', isBusy);
-  form.setAttribute('aria-busy', String(isBusy));
-  for (const button of form.querySelectorAll('button')) {
-    button.disabled = isBusy || button.hasAttribute('data-disabled');
-    const text = isBusy ? button.dataset.busy : button.dataset.idle;
-    if (text) {
-      button.dataset.idle ??= button.textContent;
-      button.textContent = text;
-    }
-  }
+// Parses a page. The policy has one name for all modules.
+let policy;
+export const parse = (html) => {
+  policy ??= globalThis.trustedTypes?.createPolicy('hexabase', { createHTML: (text) => text });
+  return new DOMParser().parseFromString(policy ? policy.createHTML(html) : html, 'text/html');
 };
-document.addEventListener('submit', (event) => {
-  const form = event.target;
-  if (form.method !== 'post') return;
-  if (form.hasAttribute('data-sending')) {
-    event.preventDefault();
-    return;
-  }
-  // The button that was used belongs to the form until the browser has read it.
-  setTimeout(() => busy(form, true));
-});
-addEventListener('pageshow', () => all('form[data-sending]', (form) => busy(form, false)));
 
-// Enter ends a conversion of Japanese input and does not send the form.
+// True while a key belongs to the conversion of Japanese input.
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
+// Enter ends a conversion and does not send the form.
 document.addEventListener(
   'keydown',
   (event) => {
-    if (event.key === 'Enter' && (event.isComposing || event.keyCode === 229)) event.stopPropagation();
-    if (event.key === 'Enter' && event.keyCode === 229 && event.target.form) event.preventDefault();
+    if (event.key !== 'Enter' || !isComposing(event)) return;
+    event.stopPropagation();
+    if (event.keyCode === 229 && event.target.form) event.preventDefault();
   },
   true,
 );
 
-// A page with errors begins at their summary.
+// A page with errors begins at their summary; others say the message about the last action.
 document.querySelector('[data-focus]')?.focus();
+const flash = document.querySelector('[data-flash] p');
+if (flash) setTimeout(() => say(flash.textContent));
 
 // Times: the local time, with the server's text as title.
 const language = document.documentElement.lang;
@@ -65,23 +53,6 @@ export const localTimes = (root) =>
     else element.textContent = local;
   });
 localTimes(document);
-
-// Copy buttons.
-export const copyButtons = (root) => root.querySelectorAll('[data-copy]').forEach((button) => (button.hidden = false));
-copyButtons(document);
-document.addEventListener('click', async (event) => {
-  const button = event.target.closest?.('[data-copy]');
-  const source = button?.parentElement.querySelector('code');
-  if (!source) return;
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    say(button.dataset.copied);
-    button.toggleAttribute('data-done', true);
-    setTimeout(() => button.removeAttribute('data-done'), 2_000);
-  } catch {
-    getSelection().selectAllChildren(source);
-  }
-});
 
 // Menus and dialogs in browsers without invoker commands.
 if (!('commandForElement' in HTMLButtonElement.prototype)) {
@@ -120,6 +91,29 @@ if (session) {
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && check());
   all('[data-ends-session]', (part) => part.addEventListener('submit', () => channel.postMessage('ended')));
 }
+
+// The search of the header is a dialog on Ctrl-K or ⌘K.
+const palette = document.querySelector('form[data-palette]');
+if (palette) {
+  const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
+  palette.elements.q.placeholder = palette.dataset.palette.replace('Ctrl+', isApple ? '⌘' : 'Ctrl+');
+  palette.elements.q.setAttribute('aria-keyshortcuts', 'Control+K Meta+K');
+  document.addEventListener('keydown', (event) => {
+    if (event.key?.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey)) return;
+    if (event.altKey || event.shiftKey || isComposing(event)) return;
+    event.preventDefault();
+    import('./palette.mjs').then(({ open }) => open(palette));
+  });
+}
+
+// Modules of which only some pages have the elements.
+const modules = {
+  'form[data-submit]': () => import('./submit.mjs'),
+  '[data-copy]': () => import('./copy.mjs'),
+  '[data-dialog]': () => import('./dialog.mjs'),
+  '[data-filter]': () => import('./filter.mjs'),
+};
+for (const [selector, load] of Object.entries(modules)) if (document.querySelector(selector)) load();
 
 // Live pages.
 if (document.querySelector('[data-events]')) import('./live.mjs').then((live) => live.start());

@@ -1,6 +1,7 @@
 // Live pages: elements with `data-live` follow the events of an organization. One tab of the browser holds the stream of
 // each organization and passes the events on to the others; a tab then fetches its own URL again and replaces these elements by id.
-import { copyButtons, localTimes, say } from './console.mjs';
+import { localTimes, parse, say } from './console.mjs';
+import { showButtons } from './copy.mjs';
 
 const QUIET = 250;
 const HIDDEN = 30_000;
@@ -22,7 +23,6 @@ const isBusy = (element) =>
 export const start = () => {
   const page = document.querySelector('[data-events]');
   const url = page.dataset.events;
-  const policy = globalThis.trustedTypes?.createPolicy('hexabase', { createHTML: (html) => html });
   const channel = new BroadcastChannel(url);
   const notice = document.querySelector('[data-connection]');
   let timer = 0;
@@ -38,14 +38,13 @@ export const start = () => {
       return;
     }
     if (!response.ok || response.redirected) return;
-    const html = await response.text();
-    const fresh = new DOMParser().parseFromString(policy ? policy.createHTML(html) : html, 'text/html');
+    const fresh = parse(await response.text());
     let isLater = false;
     for (const element of document.querySelectorAll('[data-live][id]')) {
       const next = fresh.getElementById(element.id);
       if (!next) continue;
       localTimes(next);
-      copyButtons(next);
+      showButtons(next);
       if (element.isEqualNode(next)) continue;
       if (isBusy(element)) isLater = true;
       else element.replaceWith(document.importNode(next, true));

@@ -1,5 +1,6 @@
 use maud::{Markup, html};
 
+use super::button::ButtonKind;
 use super::icon::{Icon, icon};
 use crate::language::Texts;
 
@@ -33,6 +34,6 @@ pub fn dialog(texts: &Texts, dialog: &Dialog) -> Markup {
 
 /// Link to the page of a form, which a script opens as a dialog.
 #[must_use]
-pub fn dialog_link(label: &str, href: &str) -> Markup {
-    html! { a class="button" href=(href) data-dialog { (label) } }
+pub fn dialog_link(kind: ButtonKind, label: &str, href: &str) -> Markup {
+    html! { a class=(kind.class()) href=(href) data-dialog { (label) } }
 }

@@ -6,6 +6,7 @@ use super::button::ButtonKind;
 use super::form::{PostForm, post_form};
 use super::icon::{Icon, icon};
 use super::navigation::NAVIGATION_ID;
+use super::search_form::{SearchForm, search_form};
 use super::{Link, link_button, name};
 use crate::language::Texts;
 
@@ -19,8 +20,8 @@ pub struct Header {
     pub home_href: String,
     /// Switcher of organizations; `None` outside of all organizations.
     pub switcher: Option<OrganizationSwitcher>,
-    /// Address of the search page; `None` without search.
-    pub search_href: Option<String>,
+    /// Form of the search; `None` without search.
+    pub search: Option<SearchForm>,
     /// Menu of the user; `None` for pages without a session.
     pub account: Option<AccountMenu>,
 }
@@ -76,15 +77,7 @@ pub(super) fn header(texts: &Texts, product: &str, header: &Header, has_navigati
             }
             a class="brand" href=(header.home_href) { (product) }
             @if let Some(entries) = &header.switcher { (switcher(texts, entries)) }
-            @if let Some(href) = &header.search_href {
-                search {
-                    form class="search" action=(href) method="get" data-palette {
-                        (icon(Icon::Search))
-                        input type="search" name="q" aria-label=(texts.text("search-label"))
-                            placeholder=(texts.text("search-label")) autocomplete="off";
-                    }
-                }
-            }
+            @if let Some(form) = &header.search { (search_form(texts, form)) }
             @if let Some(menu) = &header.account { (account(texts, menu)) }
         }
     }

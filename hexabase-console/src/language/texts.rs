@@ -109,6 +109,17 @@ fn bundle(language: Language) -> &'static Bundle {
 }
 
 macro_rules! locale {
+    ($language:literal) => {
+        locale!($language:
+            "access.ftl"
+            "billing.ftl"
+            "components.ftl"
+            "observe.ftl"
+            "pages.ftl"
+            "search.ftl"
+            "vocabulary.ftl"
+        )
+    };
     ($language:literal: $($file:literal)*) => {
         &[$((concat!($language, "/", $file), include_str!(concat!("../locales/", $language, "/", $file)))),*]
     };
@@ -117,12 +128,8 @@ macro_rules! locale {
 /// Returns the files of a language with their names.
 pub(super) const fn sources(language: Language) -> &'static [(&'static str, &'static str)] {
     match language {
-        Language::English | Language::Pseudo => {
-            locale!("en": "access.ftl" "billing.ftl" "components.ftl" "observe.ftl" "pages.ftl" "vocabulary.ftl")
-        }
-        Language::Japanese => {
-            locale!("ja": "access.ftl" "billing.ftl" "components.ftl" "observe.ftl" "pages.ftl" "vocabulary.ftl")
-        }
+        Language::English | Language::Pseudo => locale!("en"),
+        Language::Japanese => locale!("ja"),
     }
 }
 

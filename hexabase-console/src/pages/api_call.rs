@@ -3,7 +3,7 @@
 use crate::components::ShellCommand;
 use crate::context::Context;
 
-/// Returns the call that reads a path of the API, with an API token in the environment.
+/// Returns the call that reads a path of the API, with an API token in the environment. A query must be encoded.
 pub(crate) fn api_call(context: &Context, label: String, path: &str) -> ShellCommand {
     let server = &context.platform().config().public_url;
     let url = quoted(&format!("{server}/api/v1{path}"));

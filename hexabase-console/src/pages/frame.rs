@@ -10,7 +10,8 @@ use super::navigation::{Section, navigation};
 use super::workspace_name;
 use crate::assets;
 use crate::components::{
-    self, AccountMenu, Header, Link, OrganizationEntry, OrganizationSwitcher, PostForm, Shell, Tone, shell,
+    self, AccountMenu, Header, Link, OrganizationEntry, OrganizationSwitcher, PostForm, SearchForm, Shell,
+    Tone, shell,
 };
 use crate::context::Context;
 use crate::form::{CSRF, form_to};
@@ -126,7 +127,7 @@ impl<'a> PageContent<'a> {
                 create_href: Some(urls::new_organization()),
                 invitations: None,
             }),
-            search_href: None,
+            search: Some(self.search()),
             account: Some(AccountMenu {
                 user: context
                     .user
@@ -137,6 +138,13 @@ impl<'a> PageContent<'a> {
                 sign_out: PostForm { action: urls::sign_out(), hidden },
             }),
         }
+    }
+
+    /// Search in the organization of the page, and among the pages of its workspace.
+    fn search(&self) -> SearchForm {
+        let organization = self.organization.map(|(organization, _)| ("org", organization.id.to_string()));
+        let workspace = self.workspace.map(|workspace| ("ws", workspace.id.to_string()));
+        SearchForm { href: urls::search(), scope: organization.into_iter().chain(workspace).collect() }
     }
 
     fn ancestors(&self, texts: Texts) -> Vec<Link> {

@@ -14,6 +14,7 @@ mod nested;
 mod observe;
 mod organization;
 mod projects;
+mod search;
 mod sign_in;
 mod workspaces;
 
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Page> {
         access::pages(),
         billing::pages(),
         observe::pages(),
+        search::pages(),
     ]
     .into_iter()
     .flatten()

@@ -5,6 +5,7 @@ mod billing;
 mod observe;
 mod organization;
 mod projects;
+mod search;
 mod workspaces;
 
 use axum::http::Method;
@@ -17,6 +18,7 @@ pub use billing::*;
 pub use observe::*;
 pub use organization::*;
 pub use projects::*;
+pub use search::*;
 pub use workspaces::*;
 
 /// Path of the assets, without their hash.

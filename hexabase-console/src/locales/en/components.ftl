@@ -6,6 +6,7 @@ navigation-label = Main navigation
 navigation-open = Open the navigation
 crumbs-label = Breadcrumbs
 search-label = Search
+search-shortcut = Search (Ctrl+K)
 
 switcher-label = Organization: { $organization }. Switch organization
 switcher-none = Choose an organization

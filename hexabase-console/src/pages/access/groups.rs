@@ -10,7 +10,7 @@ use maud::html;
 
 use super::role_link;
 use crate::components::{
-    ButtonKind, Tone, TreeNode, badge, disabled_button, link_button, name, page_heading, shell_commands, tree,
+    ButtonKind, Tone, TreeNode, badge, dialog_link, disabled_button, name, page_heading, shell_commands, tree,
 };
 use crate::context::{Context, refusal};
 use crate::pages::api_call::api_call;
@@ -35,7 +35,7 @@ fn page(context: Context, place: &VisibleWorkspace, facts: &AccessFacts) -> Resp
     let (org, ws) = (workspace.organization_id, workspace.id);
     let create = texts.text("group-create");
     let actions = match refusal(&place.abilities, Action::GroupCreate) {
-        None => link_button(ButtonKind::Primary, &create, &urls::new_group(org, ws)),
+        None => dialog_link(ButtonKind::Primary, &create, &urls::new_group(org, ws)),
         Some(reason) => disabled_button("create-reason", &create, &reason),
     };
     let node = |group: &Group| TreeNode {

@@ -8,7 +8,7 @@ use hexabase_core::search::SearchText;
 use maud::html;
 
 use crate::components::{
-    ButtonKind, Column, Empty, Link, Table, Tone, empty, empty_by_filter, link_button, name, notice,
+    ButtonKind, Column, Empty, Link, Table, Tone, dialog_link, empty, empty_by_filter, name, notice,
     page_heading, role_badge, table,
 };
 use crate::context::Context;
@@ -54,7 +54,7 @@ fn page(
         ],
         rows: rows.collect(),
     };
-    let actions = link_button(ButtonKind::Primary, &create, &urls::new_organization());
+    let actions = dialog_link(ButtonKind::Primary, &create, &urls::new_organization());
     let content = html! {
         (page_heading(&html! { (title) }, None, Some(&actions)))
         @if invitations > 0 {

@@ -15,8 +15,8 @@ use hexabase_core::platform::CreateInvitation;
 use maud::{Markup, html};
 
 use crate::components::{
-    ButtonKind, Choice, Column, Control, Field, Table, Tone, badge, card, disabled_button, empty_by_filter,
-    field, get_form, link_button, name, page_heading, pager, post_form, role_badge, role_text, table,
+    ButtonKind, Choice, Column, Control, Field, Table, Tone, badge, card, dialog_link, disabled_button,
+    empty_by_filter, field, get_form, name, page_heading, pager, post_form, role_badge, role_text, table,
 };
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
@@ -80,7 +80,7 @@ fn page(context: Context, membership: &(Organization, Member), facts: &MembersPa
     let title = texts.text("nav-members");
     let invite = texts.text("members-invite");
     let actions = match &facts.refusal {
-        None => link_button(ButtonKind::Primary, &invite, &urls::invite(org)),
+        None => dialog_link(ButtonKind::Primary, &invite, &urls::invite(org)),
         Some(reason) => disabled_button("invite-reason", &invite, reason),
     };
     let url = urls::members(org);

@@ -11,7 +11,7 @@ use maud::html;
 use super::quota_fields::meters;
 use super::{project_name, state_badge};
 use crate::components::{
-    ButtonKind, Empty, Link, TreeNode, disabled_button, empty, link_button, name, page_heading,
+    ButtonKind, Empty, Link, TreeNode, dialog_link, disabled_button, empty, name, page_heading,
     shell_commands, tree,
 };
 use crate::context::{Context, refusal};
@@ -38,7 +38,7 @@ fn page(context: Context, place: &VisibleWorkspace, projects: &[Project]) -> Res
     let create = texts.text("project-create");
     let refused = refusal(&place.abilities, Action::ProjectCreate);
     let actions = match &refused {
-        None => link_button(ButtonKind::Primary, &create, &urls::new_project(org, ws)),
+        None => dialog_link(ButtonKind::Primary, &create, &urls::new_project(org, ws)),
         Some(reason) => disabled_button("create-reason", &create, reason),
     };
     let usage = workspace.status.usage.as_ref();
