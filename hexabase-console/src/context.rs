@@ -7,6 +7,7 @@ use axum_extra::extract::CookieJar;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_api::PageCaller;
+use hexabase_api::admin::is_operator;
 use hexabase_api::html_pages::PageError;
 use hexabase_api::layers::RequestContext;
 use hexabase_auth::Auth;
@@ -140,6 +141,12 @@ impl Context {
     #[must_use]
     pub(crate) fn idempotency_key(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.platform().ids().bytes::<16>())
+    }
+
+    /// `true` if the user may open the operators' area.
+    #[must_use]
+    pub(crate) fn is_operator(&self) -> bool {
+        is_operator(self.platform(), &self.caller, &self.user)
     }
 
     /// Takes the entries of a form whose session had ended, or returns no entries.

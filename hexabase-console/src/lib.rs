@@ -79,11 +79,14 @@ pub struct ConsoleConfig {
     pub product: String,
     /// `true` to redirect `/`, below the path that the console is mounted under, to the console.
     pub redirects_root: bool,
+    /// Manifest that the administrator of a host cluster applies before its registration, which the page of the registration
+    /// shows; `None` to show the command that prints it only.
+    pub host_setup: Option<String>,
 }
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
-        Self { product: "Hexabase".to_owned(), redirects_root: true }
+        Self { product: "Hexabase".to_owned(), redirects_root: true, host_setup: None }
     }
 }
 
@@ -92,13 +95,18 @@ impl Default for ConsoleConfig {
 pub struct Console {
     product: Arc<str>,
     redirects_root: bool,
+    host_setup: Option<Arc<str>>,
 }
 
 impl Console {
     /// Creates a console.
     #[must_use]
     pub fn new(config: ConsoleConfig) -> Self {
-        Self { product: config.product.into(), redirects_root: config.redirects_root }
+        Self {
+            product: config.product.into(),
+            redirects_root: config.redirects_root,
+            host_setup: config.host_setup.map(Into::into),
+        }
     }
 
     /// Returns the pages that the API itself shows, such as errors and consent, in the look of the console.
@@ -110,7 +118,11 @@ impl Console {
     /// Returns the router of the console with its layers, to be merged with that of the API: pages link to the sign-in,
     /// live events and kubeconfigs of the API at the same mount.
     pub fn router(&self, api: &ApiState) -> Router {
-        let state = ConsoleState { api: api.clone(), product: self.product.clone() };
+        let state = ConsoleState {
+            api: api.clone(),
+            product: self.product.clone(),
+            host_setup: self.host_setup.clone(),
+        };
         let files = Router::new().route(&format!("{}/{{hash}}/{{name}}", urls::ASSETS), get(assets::serve));
         let files = layers::file_stack(files, api);
         let mut router =

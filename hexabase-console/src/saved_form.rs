@@ -19,6 +19,8 @@ const COOKIE: &str = "hexabase_form";
 const PURPOSE: &str = "console.saved-form";
 /// Time for which the entries are kept.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Fields whose values are secrets, which are entered again.
+const SECRET_FIELDS: [&str; 1] = ["kubeconfig"];
 /// Maximum length of the cookie's value, in bytes. Browsers and proxies limit cookies, so a longer form is lost.
 const MAX_BYTES: usize = 3_072;
 
@@ -42,10 +44,11 @@ pub(crate) fn save(
     fields: &Fields,
 ) -> (CookieJar, bool) {
     let platform = auth.platform();
+    let kept = fields.entries().filter(|(name, _)| !SECRET_FIELDS.contains(name));
     let saved = SavedForm {
         path: path.to_owned(),
         user,
-        fields: fields.entries().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        fields: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         expires_at: after(platform.clock().now(), LIFETIME),
     };
     let text = serde_json::to_string(&saved).unwrap_or_default();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use hexabase_api::ApiState;
+use hexabase_api::{ApiState, SystemState};
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
 
@@ -12,6 +12,14 @@ pub(crate) struct ConsoleState {
     pub(crate) api: ApiState,
     /// Name of the product.
     pub(crate) product: Arc<str>,
+    /// Manifest that prepares a host cluster.
+    pub(crate) host_setup: Option<Arc<str>>,
+}
+
+impl FromRef<ConsoleState> for SystemState {
+    fn from_ref(state: &ConsoleState) -> Self {
+        Self::from_ref(&state.api)
+    }
 }
 
 impl FromRef<ConsoleState> for Platform {

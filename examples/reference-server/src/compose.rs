@@ -27,7 +27,7 @@ use hexabase_core::platform::{CredentialPlugin, PlatformBuilder, PlatformConfig}
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
-use hexabase_k8s::render::host_setup;
+use hexabase_k8s::render::{host_setup, manifest};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
     Alertmanager, HostConfig, LokiLogs, PrometheusMetrics, ServiceConnector, VClusterHosts,
@@ -149,8 +149,13 @@ pub(crate) async fn compose(
         ],
     ]
     .concat();
-    let console =
-        Console::new(ConsoleConfig { product: config.mail.product_name.clone(), ..ConsoleConfig::default() });
+    let identity = config.host.identity.clone().unwrap_or_default();
+    let setup = host_setup(&HostConfig { identity: Some(identity), ..config.host.clone() });
+    let console = Console::new(ConsoleConfig {
+        product: config.mail.product_name.clone(),
+        host_setup: Some(manifest(&setup)?),
+        ..ConsoleConfig::default()
+    });
     let mut api = ApiState::builder(platform, auth)
         .with_pages(console.pages())
         .with_config(ApiConfig {

@@ -15,6 +15,8 @@ const build = (source) => {
   form.removeAttribute('data-palette');
   const input = form.elements.q;
   input.placeholder = '';
+  // Escape closes the dialog at once; in a search field it first empties the field.
+  input.type = 'text';
   const close = element('button', { type: 'button', className: 'button quiet', ariaLabel: source.dataset.close }, '✕');
   const status = element('p', { role: 'status', className: 'note' });
   const results = element('div', { className: 'results' });

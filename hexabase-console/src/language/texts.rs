@@ -115,6 +115,7 @@ macro_rules! locale {
             "billing.ftl"
             "components.ftl"
             "observe.ftl"
+            "operators.ftl"
             "pages.ftl"
             "search.ftl"
             "vocabulary.ftl"

@@ -6,7 +6,7 @@ use hexabase_core::model::{Member, Organization, Workspace};
 use hexabase_core::quota::Resource;
 use maud::{Markup, html};
 
-use super::navigation::{Section, navigation};
+use super::navigation::{OperatorSection, Section, navigation, operators_navigation};
 use super::workspace_name;
 use crate::assets;
 use crate::components::{
@@ -89,9 +89,11 @@ impl<'a> PageContent<'a> {
             continue_at: self.continue_at.clone(),
             refresh_seconds: self.is_in_progress.then_some(5),
             header: Some(self.header(context)),
-            navigation: self.organization.map_or_else(Vec::new, |organization| {
-                navigation(context, organization, self.workspace, self.section)
-            }),
+            navigation: match (self.organization, self.section) {
+                (Some(organization), section) => navigation(context, organization, self.workspace, section),
+                (None, Section::Operators(_)) => operators_navigation(context, self.section),
+                (None, _) => Vec::new(),
+            },
             ancestors: self.ancestors(texts),
             flash: self.flash(context),
             footer: footer(context),
@@ -134,7 +136,7 @@ impl<'a> PageContent<'a> {
                     .email
                     .as_ref()
                     .map_or_else(|| context.user.name.to_string(), ToString::to_string),
-                links: vec![Link::new(context.text("invitations-title"), urls::invitations())],
+                links: account_links(context),
                 sign_out: PostForm { action: urls::sign_out(), hidden },
             }),
         }
@@ -149,6 +151,10 @@ impl<'a> PageContent<'a> {
 
     fn ancestors(&self, texts: Texts) -> Vec<Link> {
         let mut ancestors = Vec::new();
+        let is_first = self.section == Section::Operators(OperatorSection::Installation);
+        if matches!(self.section, Section::Operators(_)) && !is_first {
+            ancestors.push(Link::new(texts.text("operators-installation"), urls::installation()));
+        }
         if let Some((organization, _)) = self.organization {
             let is_page = self.section == Section::Overview && self.workspace.is_none();
             if !is_page {
@@ -208,6 +214,14 @@ fn scripted(context: &Context, organization: Option<&(Organization, Member)>) ->
         }
         div class="notice warning" data-connection data-events=[live] hidden { p { (texts.text("connection-lost")) } }
     }
+}
+
+/// Links in the menu of the user.
+fn account_links(context: &Context) -> Vec<Link> {
+    let operators =
+        context.is_operator().then(|| Link::new(context.text("operators-title"), urls::installation()));
+    let invitations = Link::new(context.text("invitations-title"), urls::invitations());
+    [invitations].into_iter().chain(operators).collect()
 }
 
 /// Links at the end of every page.

@@ -12,8 +12,10 @@ mod invitations;
 mod navigation;
 mod nested;
 mod observe;
+mod operators;
 mod organization;
 mod projects;
+mod reauthentication;
 mod search;
 mod sign_in;
 mod workspaces;
@@ -24,7 +26,7 @@ use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, Worksp
 use hexabase_core::page::PageRequest;
 
 pub(crate) use self::frame::PageContent;
-pub(crate) use self::navigation::Section;
+pub(crate) use self::navigation::{OperatorSection, Section};
 use crate::context::Context;
 use crate::routes::Page;
 
@@ -40,6 +42,7 @@ pub(crate) fn all() -> Vec<Page> {
         billing::pages(),
         observe::pages(),
         search::pages(),
+        operators::pages(),
     ]
     .into_iter()
     .flatten()

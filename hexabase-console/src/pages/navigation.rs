@@ -36,10 +36,33 @@ pub(crate) enum Section {
     Alerts,
     /// Logs of the workspace.
     Logs,
+    /// Node pools of the workspace.
+    Nodes,
     /// Tasks and audit log.
     Activity,
     /// Settings of the organization or workspace.
     Configuration,
+    /// Section of the operators' area.
+    Operators(OperatorSection),
+}
+
+/// Section of the operators' area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OperatorSection {
+    /// Overview of the installation.
+    Installation,
+    /// Host clusters.
+    Hosts,
+    /// Task queue.
+    Queue,
+    /// Signing keys.
+    Keys,
+    /// Plans as they are sold.
+    Plans,
+    /// All organizations.
+    Organizations,
+    /// Isolation checks.
+    Proofs,
 }
 
 /// Builder of the items of one page.
@@ -75,6 +98,23 @@ pub(super) fn navigation(
     let mut sections = vec![organization_section(context, organization, member, of_organization)];
     sections.extend(workspace.map(|workspace| workspace_section(context, workspace, member, current)));
     sections
+}
+
+/// Returns the sections of the operators' area, whose pages only operators open.
+pub(super) fn operators_navigation(context: &Context, current: Section) -> Vec<NavigationSection> {
+    let mut items = Items::new(context, Some(current));
+    for (icon, key, href, section) in [
+        (Icon::House, "operators-installation", urls::installation(), OperatorSection::Installation),
+        (Icon::Server, "operators-hosts", urls::hosts(), OperatorSection::Hosts),
+        (Icon::List, "operators-queue", urls::queue(), OperatorSection::Queue),
+        (Icon::Key, "operators-keys", urls::signing_keys(), OperatorSection::Keys),
+        (Icon::Card, "operators-plans", urls::installation_plans(), OperatorSection::Plans),
+        (Icon::Group, "organizations-title", urls::tenants(), OperatorSection::Organizations),
+        (Icon::Shield, "operators-proofs", urls::proofs(), OperatorSection::Proofs),
+    ] {
+        items.add(icon, key, href, Section::Operators(section));
+    }
+    vec![items.section(None)]
 }
 
 fn organization_section(
@@ -116,6 +156,7 @@ fn workspace_section(
     items.add(Icon::Chart, "nav-usage", urls::usage(org, ws), Section::Usage);
     items.add(Icon::Bell, "nav-alerts", urls::alerts(org, ws), Section::Alerts);
     items.add(Icon::Text, "nav-logs", urls::logs(org, ws), Section::Logs);
+    items.add(Icon::Server, "nodes-title", urls::nodes(org, ws), Section::Nodes);
     items.add(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity);
     if context.may(member, Action::WorkspaceUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::workspace_settings(org, ws), Section::Configuration);

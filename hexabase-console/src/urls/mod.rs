@@ -3,6 +3,7 @@
 mod access;
 mod billing;
 mod observe;
+mod operators;
 mod organization;
 mod projects;
 mod search;
@@ -16,6 +17,7 @@ use hexabase_core::id::{OrganizationId, WorkspaceId};
 pub use access::*;
 pub use billing::*;
 pub use observe::*;
+pub use operators::*;
 pub use organization::*;
 pub use projects::*;
 pub use search::*;
@@ -33,6 +35,8 @@ pub enum Access {
     Session,
     /// Users with an ability.
     Action(Action),
+    /// Platform administrators.
+    Operator,
 }
 
 /// Route of the console.

@@ -1,6 +1,6 @@
 //! Addresses of workspaces.
 
-use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::id::{NodePoolId, OrganizationId, WorkspaceId};
 
 use super::urls;
 
@@ -15,6 +15,10 @@ urls! {
     CONNECT connect(org: OrganizationId, ws: WorkspaceId) = "/console/orgs/{org}/workspaces/{ws}/connect";
     /// Tasks and audit log of a workspace.
     ACTIVITY activity(org: OrganizationId, ws: WorkspaceId) = "/console/orgs/{org}/workspaces/{ws}/activity";
+    /// Node pools of a workspace.
+    NODES nodes(org: OrganizationId, ws: WorkspaceId) = "/console/orgs/{org}/workspaces/{ws}/nodes";
+    /// Deletion of a node pool.
+    NODE_POOL node_pool(org: OrganizationId, ws: WorkspaceId, pool: NodePoolId) = "/console/orgs/{org}/workspaces/{ws}/nodes/{pool}";
     /// Settings of a workspace.
     WORKSPACE_SETTINGS workspace_settings(org: OrganizationId, ws: WorkspaceId) = "/console/orgs/{org}/workspaces/{ws}/settings";
     /// Suspension of a workspace.

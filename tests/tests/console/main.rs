@@ -6,9 +6,12 @@ mod access;
 mod billing;
 mod forms;
 mod journey;
+mod nodes;
 mod observe;
+mod operators;
 mod round_trips;
 mod routes;
+mod search;
 mod session;
 
 use axum::body::Body;

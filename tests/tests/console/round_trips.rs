@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::http::Method;
 use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::store::MemoryStore;
+use hexabase_tests::hosts::MEMORY_KUBECONFIG;
 use hexabase_tests::{CountingStore, TestApp};
 use serde_json::json;
 
@@ -113,7 +115,7 @@ async fn pages_of_billing_read_nothing_per_row() {
     let subscription = format!("{billing}/subscription");
     let choose = async |plan: &str| {
         let choice = json!({ "plan_id": plan });
-        ann.client.send_ok(axum::http::Method::PUT, &subscription, &choice).await;
+        ann.client.send_ok(Method::PUT, &subscription, &choice).await;
     };
     choose("team").await;
     create("first").await;
@@ -192,5 +194,53 @@ async fn pages_of_monitoring_read_nothing_per_row() {
     for (page, few) in pages.iter().zip(few) {
         assert_eq!(reads(page).await, few, "{page}");
         assert!(few <= 30, "{page} needs {few} reads");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_operators_and_the_search_read_nothing_per_row() {
+    let store = CountingStore::new(Arc::new(MemoryStore::new()));
+    let app = TestApp::with_console_on(store.clone()).await;
+    let (operator, ann) = (app.sign_in("operator").await, app.sign_in("ann").await);
+    let org = app.create_organization(&operator, "acme").await;
+    let browser = Browser::sign_in(&app, "operator").await;
+    let create = async |name: &str| {
+        let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+        let ws = operator.client.create(&workspaces, &json!({ "name": name, "plan_id": "team" })).await;
+        operator.client.create(&format!("{workspaces}/{ws}/projects"), &json!({ "name": name })).await;
+        app.create_organization(&ann, name).await;
+        let host = json!({ "name": name, "kubeconfig": MEMORY_KUBECONFIG });
+        operator.client.send_ok(Method::POST, "/api/v1/admin/clusters", &host).await;
+        app.wait_until_ready(&operator.client, &format!("{workspaces}/{ws}")).await;
+    };
+    let reads = async |path: &str| {
+        let total = || store.operations().values().sum::<u64>();
+        let before = total();
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+        total() - before
+    };
+    create("first").await;
+    let pages = [
+        "admin",
+        "admin/hosts",
+        "admin/queue",
+        "admin/keys",
+        "admin/plans",
+        "admin/organizations",
+        "admin/proofs",
+        "search?q=r",
+    ]
+    .map(|page| format!("/console/{page}"));
+    let mut few = Vec::new();
+    for page in &pages {
+        few.push(reads(page).await);
+    }
+    for number in 0..2 {
+        create(&format!("further-{number}")).await;
+    }
+    for (page, few) in pages.iter().zip(few) {
+        // The overview reuses the result of a recent readiness check.
+        assert!(reads(page).await <= few, "{page}");
+        assert!(few <= 24, "{page} needs {few} reads");
     }
 }

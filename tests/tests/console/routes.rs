@@ -24,12 +24,17 @@ struct Caller<'a> {
     browser: Browser<'a>,
     role: Option<OrganizationRole>,
     is_workspace_admin: bool,
+    is_operator: bool,
 }
 
 impl Caller<'_> {
     /// Result by the permission table, computed independently of the console.
     fn expected(&self, route: &Route) -> Expected {
-        let Access::Action(action) = route.access else { return Expected::Success };
+        let action = match route.access {
+            Access::Action(action) => action,
+            Access::Operator if !self.is_operator => return Expected::Status(StatusCode::FORBIDDEN),
+            Access::Operator | Access::Session | Access::Public => return Expected::Success,
+        };
         let Some(role) = self.role else { return Expected::Status(StatusCode::NOT_FOUND) };
         let permission = action.permission();
         let sees = role != OrganizationRole::Member || self.is_workspace_admin;
@@ -92,12 +97,21 @@ async fn every_route_requires_its_access() {
             browser: Browser::sign_in(&app, "ann").await,
             role: Some(OrganizationRole::Owner),
             is_workspace_admin: true,
+            is_operator: false,
         },
         Caller {
             name: "outsider",
             browser: Browser::sign_in(&app, "outsider").await,
             role: None,
             is_workspace_admin: false,
+            is_operator: false,
+        },
+        Caller {
+            name: "operator",
+            browser: Browser::sign_in(&app, "operator").await,
+            role: None,
+            is_workspace_admin: false,
+            is_operator: true,
         },
     ];
     for (name, role) in [
@@ -108,12 +122,19 @@ async fn every_route_requires_its_access() {
     ] {
         app.add_member(&ann, &org, name, role.as_str()).await;
         let browser = Browser::sign_in(&app, name).await;
-        callers.push(Caller { name, browser, role: Some(role), is_workspace_admin: false });
+        let role = Some(role);
+        callers.push(Caller { name, browser, role, is_workspace_admin: false, is_operator: false });
     }
     let rival = app.sign_in("rival").await;
     app.create_full_organization(&rival, "rivals").await;
     let browser = Browser::sign_in(&app, "rival").await;
-    callers.push(Caller { name: "owner of another tenant", browser, role: None, is_workspace_admin: false });
+    callers.push(Caller {
+        name: "owner of another tenant",
+        browser,
+        role: None,
+        is_workspace_admin: false,
+        is_operator: false,
+    });
 
     let anonymous = Browser::new(&app);
     let (mut rejected, mut accepted) = (0, 0);

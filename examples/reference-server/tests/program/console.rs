@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hexabase_core::clock::SystemClock;
 use hexabase_test_servers::{browser, peer};
 use hexabase_test_stripe::FakeStripe;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::billing::{WEBHOOK_SECRET, output_of, with_stripe};
 use crate::process::Process;
@@ -42,6 +44,56 @@ async fn problems_of_billing(scripts: &str) -> Vec<String> {
     let server = Process::spawn("serve", folder.path(), &mut serve).await;
     stripe.deliver_to(&format!("{}/webhooks/stripe", server.url), WEBHOOK_SECRET);
     journey("console_billing.mjs", server, scripts, &[&base]).await
+}
+
+/// Mail server that rejects every recipient for good, so that mails become dead letters.
+async fn rejecting_mail_server() -> String {
+    async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+        let (reader, mut writer) = stream.split();
+        writer.write_all(b"220 mail.example\r\n").await?;
+        let mut lines = BufReader::new(reader).lines();
+        while let Some(line) = lines.next_line().await? {
+            let response: &[u8] = match line.split([' ', ':']).next().unwrap_or_default() {
+                "RCPT" => b"550 no such mailbox\r\n",
+                "QUIT" => b"221 bye\r\n",
+                _ => b"250 ok\r\n",
+            };
+            writer.write_all(response).await?;
+        }
+        Ok(())
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    url
+}
+
+/// Runs the journey of operators, with a sandbox to register as a host cluster.
+async fn problems_of_operators(scripts: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
+    let url = rejecting_mail_server().await;
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--platform-admins", "operator@example.com"];
+    let mail = ["--smtp-url", &url, "--mail-from", "hexabase@example.com"];
+    let server = Process::start(folder.path(), &[&serve[..], &mail].concat()).await;
+    let kubeconfig = folder.path().join("sandbox.kubeconfig");
+    let problems = journey("console_operators.mjs", server, scripts, &[kubeconfig.to_str().unwrap()]).await;
+    cluster.stop();
+    problems
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_manage_the_installation_with_scripts_and_with_the_keyboard() {
+    assert_eq!(problems_of_operators("on").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_manage_the_installation_without_scripts() {
+    assert_eq!(problems_of_operators("off").await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use hexabase_core::search::{SearchText, searchable};
 
 use super::{Found, Kind, MAX_RESULTS};
 use crate::context::Context;
-use crate::pages::navigation::{Section, navigation};
+use crate::pages::navigation::{Section, navigation, operators_navigation};
 use crate::urls;
 
 /// Returns the pages and actions whose labels contain a text, or the first ones of all.
@@ -60,5 +60,12 @@ fn of_user(context: &Context) -> Vec<Found> {
         ("invitations-title", urls::invitations()),
         ("preferences-title", urls::preferences()),
     ];
-    own.into_iter().map(|(key, href)| destination(context.text(key), href, "")).collect()
+    let own = own.into_iter().map(|(key, href)| destination(context.text(key), href, ""));
+    let note = context.text("operators-title");
+    let sections = match context.is_operator() {
+        true => operators_navigation(context, Section::None),
+        false => Vec::new(),
+    };
+    let operators = sections.into_iter().flat_map(|section| section.items);
+    own.chain(operators.map(|item| destination(item.label, item.href, &note))).collect()
 }

@@ -5,6 +5,8 @@ mod connect;
 mod delete;
 mod list;
 mod new;
+mod node_pool;
+mod nodes;
 mod overview;
 mod power;
 mod settings;
@@ -31,6 +33,10 @@ pub(super) fn pages() -> Vec<Page> {
         submit(urls::CONNECT, action(Action::ClusterAccess), connect::submit),
         show(urls::ACTIVITY, action(Action::WorkspaceRead), activity::show),
         submit(urls::ACTIVITY, action(Action::TaskRetry), activity::submit),
+        show(urls::NODES, action(Action::WorkspaceRead), nodes::show),
+        submit(urls::NODES, action(Action::NodePoolCreate), nodes::submit),
+        show(urls::NODE_POOL, action(Action::NodePoolsManage), node_pool::show),
+        submit(urls::NODE_POOL, action(Action::NodePoolsManage), node_pool::submit),
         show(urls::WORKSPACE_SETTINGS, action(Action::WorkspaceUpdate), settings::show),
         submit(urls::WORKSPACE_SETTINGS, action(Action::WorkspaceUpdate), settings::submit),
         show(urls::SUSPEND, action(Action::WorkspaceSuspend), power::show_suspend),

@@ -1,0 +1,186 @@
+# 運用者エリアとノードプールの文言。
+
+backend-available = 利用可能
+backend-away = 利用不可
+backend-name = バックエンド
+backend-role = 役割
+
+host-capacity = 収容数
+host-capacity-hint = ワークスペースの最大数。空欄は無制限
+host-command = このホストクラスターを読み取る
+host-configured = 設定ファイル
+host-configured-about = このホストクラスターはサーバーの設定に含まれています。変更は設定で行ってください。
+host-cordon = 新規配置を止める
+host-cordon-about = このホストクラスターには新しいワークスペースが配置されます。新規配置を止めても、既存のワークスペースは残ります。
+host-cordon-first = 新規配置を止めた状態で登録する
+host-cordon-hint = 再開するまで、ワークスペースは配置されません
+host-cordoned = 配置停止中
+host-healthy = 正常
+host-is-cordoned = 新規配置を止めました。
+host-is-uncordoned = 新規配置を再開しました。
+host-kubeconfig = Kubeconfig
+host-kubeconfig-hint = 認証情報を埋め込んだもの。exec プラグインやファイル参照は使えません。暗号化して保存され、再び表示されることはありません。
+host-kubeconfig-keep = 空欄の場合は現在のものを使い続けます。現在の内容は表示されません
+host-labels = ラベル
+host-labels-hint = 1行に1つ。例: gpu=a100。プランの条件として使えます。
+host-name-hint = 英小文字、数字、ハイフン。後から変更できません。
+host-placement = 配置
+host-region-hint = 空欄の場合はリージョンなし
+host-register = ホストクラスターを登録する
+host-registered = ホストクラスター { $name } を登録しました。ワーカーの最初の要求の後に状態がわかります。
+host-sandbox = サンドボックス
+host-settings = パラメーター
+host-settings-hint = 1行に1つ。例: storage_class=fast。サーバーのオプションより優先されます。
+host-setup = ホストクラスターの準備
+host-setup-about = ホストクラスターの管理者は、Hexabase が操作する前に、権限とアドミッションポリシーを一度適用します。
+host-setup-manifest = ホスト準備のマニフェスト
+host-uncordon = 新規配置を再開する
+host-uncordon-about = このホストクラスターには新しいワークスペースが配置されません。
+host-unknown = 未確認
+host-unreachable = 応答なし
+host-unregister = ホストクラスターの登録を解除する
+host-unregister-cordon = 先に新規配置を止めてください
+host-unregister-kubeconfig = 保存された kubeconfig が削除されます
+host-unregister-objects = ホストクラスター上のオブジェクトは残りますが、管理の対象外になります
+host-unregister-title = ホストクラスター { $name } の登録を解除する
+host-unregister-used = 先に { $count } 個のワークスペースを削除してください
+host-unregistered = ホストクラスター { $name } の登録を解除しました。
+
+hosts-about = ホストクラスターはテナントのクラスターを動かします。
+hosts-command = ホストクラスターを一覧表示
+hosts-none = ホストクラスターがありません
+hosts-open = ホストクラスターを表示する
+
+installation-away = バックエンド { $name } を利用できません
+installation-backends = バックエンド
+installation-command = バージョンとバックエンドを読み取る
+installation-converged = すべてのワークスペースが望ましい状態に一致しています。
+installation-lease-until = 有効期限
+installation-leases = ワーカーのリース
+installation-leases-about = ワーカーがインストール環境の一部を排他的に扱う権利です。ワーカーの動作中は更新されます。
+installation-no-leases = 有効なリースはありません。
+installation-unconverged = { $age } の間、望ましい状態に一致していないワークスペースがあります。
+installation-version = バージョン { $version }
+
+keys-about = トークンに署名する鍵です。検証側は公開鍵をこのサーバーから取得します。
+keys-algorithm = アルゴリズム
+keys-command = 署名鍵を更新する
+keys-kid = 鍵 ID
+keys-next = 次の鍵
+keys-reauthenticate = 鍵の更新と失効には、10分以内のサインインが必要です。続けるにはもう一度サインインしてください
+keys-reauthenticate-title = もう一度サインインしてください
+keys-retire = 鍵 { $kid } を失効させる
+keys-retire-sessions = セッションは有効なままで、次のトークンは別の鍵で署名されます
+keys-retire-short = 失効
+keys-retire-tokens = この鍵で署名されたトークンは、30秒以内にすべてのサーバーで拒否されます
+keys-retired = 鍵を失効させました。この鍵のトークンは拒否されます。
+keys-retires = 署名の期限
+keys-rotate = 署名鍵を更新する
+keys-rotate-about = 新しい鍵は公開から10分後に署名を始めます。以前の鍵のトークンは期限まで有効です。
+keys-rotated = 新しい署名鍵を公開しました。10分後に署名を始めます。
+keys-signing = 現在の鍵
+keys-verifying = 検証のみ
+
+metering-about = 1か月の保存済み使用量を、決済事業者に報告した量および事業者が持つ量と比較します。
+metering-caption = 各メーターの単位の1000分の1で表した使用量
+metering-consistent = 一致
+metering-inconsistent = 不一致
+metering-meter = メーター
+metering-month = 月
+metering-month-hint = 年と月。例: 2026-11
+metering-month-invalid = 2026-11 のように年と月を入力してください
+metering-none = この月に比較できる使用量はありません。
+metering-provider = 決済事業者
+metering-received = 受信済み
+metering-reported = 報告済み
+metering-result = 結果
+metering-title = 計量の証明
+metering-uncharged = 未請求
+metering-used = 保存済み
+metering-verify = 比較する
+
+nodes-about = ノードプールを持つワークスペースのすべての Pod は、専用ノードで動作します。
+nodes-assigned = ノード
+nodes-class = クラス
+nodes-class-hint = 運用者が定めたノードのクラス
+nodes-command = ノードプールを一覧表示
+nodes-create = ノードプールを作成する
+nodes-created = ノードプール { $name } を作成しました。空きノードが順に割り当てられます。
+nodes-delete = ノードプールを削除する
+nodes-delete-drain = ノードは退避され、Pod は他のノードで再び起動します
+nodes-delete-release = その後、ノードは他のワークスペースで使えるようになります
+nodes-delete-title = ノードプール { $name } を削除する
+nodes-deleted = ノードプール { $name } を削除しています。
+nodes-name-hint = ワークスペース内で一意の名前。Pod はこの名前でプールを選びます。
+nodes-none = ノードプールがありません
+nodes-none-about = このワークスペースの Pod は共有ノードで動作します。
+nodes-not-in-plan = ワークスペースのプランに専用ノードは含まれません。先にプランを変更してください
+nodes-number = ノード数
+nodes-number-hint = 1〜100
+nodes-releasing = 解放中
+nodes-title = ノード
+
+operators-hosts = ホストクラスター
+operators-installation = インストール環境
+operators-keys = 署名鍵
+operators-plans = 販売中のプラン
+operators-proofs = 証明
+operators-queue = タスクキュー
+operators-title = 運用者エリア
+
+plans-changed = 最終変更日時
+plans-command = すべてのプランを読み取る
+plans-price = 料金
+plans-replace = すべてのプランをファイルの内容に置き換える
+plans-retired = 販売終了
+plans-unchanged = 設定どおりで、変更されていません
+
+proofs-about = ワーカーは定期的に各テナントの隔離を破ろうと試みます。コントロールプレーンが動作中の全ワークスペースの最新結果です。
+proofs-caption = 最新の隔離検査
+proofs-checked = 検査日時
+proofs-exceptions = 不合格の項目
+proofs-failed = 失敗
+proofs-failures = このプロセスが検出した失敗
+proofs-failures-about = プロセスの起動以降の回数です。他のプロセスは別に数えます。
+proofs-host = ホストクラスター
+proofs-metering = 計量の証明は各組織のページにあります:
+proofs-none = 動作中のコントロールプレーンはありません。
+proofs-proven = 証明済み
+proofs-summary = このページ: 証明済み { $proven }、失敗 { $failed }、未判定 { $unproven }
+proofs-unproven = 未判定
+proofs-workspace = ワークスペース
+
+queue-about = ワーカーはこのキューのメッセージを処理します。配信に失敗し続けたメッセージはデッドレターになります。
+queue-age = キュー内の最古のメッセージ
+queue-attempts = 配信回数
+queue-backlog = 未処理
+queue-command = キューを読み取る
+queue-dead-letters = デッドレター
+queue-depth = キュー内のメッセージ
+queue-no-dead-letters = デッドレターはありません。
+queue-open = キューを表示する
+queue-outbox = 公開待ちのメッセージ
+queue-outbox-age = 公開待ちの最古のメッセージ
+queue-retried = メッセージをキューに戻しました。
+queue-retry = 再試行する
+queue-topic = 用途
+queue-truncated = 最初の { $count } 件のデッドレターを表示しています。
+
+standing-good = 滞納なし
+standing-grace = 支払い待ち
+standing-suspended = 未払いで停止
+
+tenant-is-resumed = 組織を再開しました。
+tenant-is-suspended = 組織を停止しました。
+tenant-reason = 理由
+tenant-reason-hint = 組織のメンバーに表示されます
+tenant-resume = 組織を再開する
+tenant-resume-about = 他の理由で停止していないワークスペースは再開します。オーナーに通知されます。
+tenant-subscription = 契約
+tenant-suspend = 組織を停止する
+tenant-suspend-about = 運用者が再開するまで、ワークスペースは停止し、新規作成もできません。何も削除されません。オーナーに通知されます。
+tenant-suspended = 停止中
+
+tenants-about = このインストール環境のすべての組織を古い順に表示します。
+tenants-command = 組織を一覧表示
+tenants-text = 名前または ID に含まれる文字
