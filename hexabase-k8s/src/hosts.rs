@@ -39,6 +39,19 @@ impl VClusterHosts {
     }
 }
 
+/// Describes an error of the YAML parser by its position only: its message quotes the kubeconfig, which is a secret.
+fn invalid_yaml(message: &str) -> String {
+    let words: Vec<&str> = message.split([' ', ':', ',', '\n']).collect();
+    let is_number = |word: &str| word.parse::<u32>().is_ok();
+    let position = words.windows(4).find_map(|words| match words {
+        ["line", line, "column", column] if is_number(line) && is_number(column) => {
+            Some(format!(" at line {line} column {column}"))
+        }
+        _ => None,
+    });
+    format!("the YAML is invalid{}", position.unwrap_or_default())
+}
+
 #[async_trait]
 impl HostConnector for VClusterHosts {
     async fn connect(
@@ -50,8 +63,8 @@ impl HostConnector for VClusterHosts {
         let host_config = self.host_config(parameters)?;
         let unusable =
             |error: &dyn std::fmt::Display| Error::invalid("kubeconfig", format!("is not usable: {error}"));
-        let kubeconfig =
-            Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(|error| unusable(&error))?;
+        let kubeconfig = Kubeconfig::from_yaml(kubeconfig.expose_secret())
+            .map_err(|error| unusable(&invalid_yaml(&error.to_string())))?;
         if let Some(field) = external_reference(&kubeconfig) {
             let message =
                 format!("must be self-contained: {field} refers to a file or program of a single replica");
@@ -82,4 +95,27 @@ fn external_reference(kubeconfig: &Kubeconfig) -> Option<&'static str> {
         references.into_iter().find_map(|(is_set, field)| is_set.then_some(field))
     };
     clusters.filter_map(of_cluster).chain(users.filter_map(of_user)).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_quote_the_kubeconfig() {
+        for text in [
+            "hunter2",
+            "users: hunter2",
+            "users: [{ name: it, user: { token: [hunter2] } }]",
+            "a: b\n hunter2: [",
+        ] {
+            let error = Kubeconfig::from_yaml(text).unwrap_err().to_string();
+            let shown = invalid_yaml(&error);
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(
+            invalid_yaml("error: line 3 column 14: hunter2"),
+            "the YAML is invalid at line 3 column 14"
+        );
+    }
 }
