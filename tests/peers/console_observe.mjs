@@ -84,5 +84,5 @@ const follow = async (page, problems) => {
   await page.waitForFunction((count) => document.querySelectorAll('.log li').length > count, shown);
   await page.locator('[name=times]').selectOption('off');
   if (await page.locator('.log time').first().isVisible()) problems.push('times are visible although they are off');
-  await page.locator('[name=times]').selectOption('');
+  await page.locator('[name=times]').selectOption('utc');
 };

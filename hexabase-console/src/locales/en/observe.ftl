@@ -130,6 +130,7 @@ metric-over-time = Values over time
 metric-pods = Running pods
 metric-pods-about = Number of running pods.
 metric-quota = Quota
+metric-quota-above = Quota: { $quota }, far above the values.
 metric-restarts = Restarts
 metric-restarts-about = Restarts of containers in each interval.
 metric-storage = Storage requested

@@ -127,6 +127,7 @@ metric-over-time = 値の推移
 metric-pods = 実行中の Pod
 metric-pods-about = 実行中の Pod の数です。
 metric-quota = クォータ
+metric-quota-above = クォータ: { $quota }(値より大幅に大きい)
 metric-restarts = 再起動
 metric-restarts-about = 各間隔でのコンテナーの再起動回数です。
 metric-storage = 要求ストレージ

@@ -20,7 +20,7 @@ pub(super) fn filter_fields(
     let selection = &found.selection;
     let value = |name: &str| selection.get(name).to_owned();
     let select = |name: &str, label: String, choices: Vec<Choice>, chosen: &str| {
-        Field::new(name, label, Control::Select(choices)).value(chosen).required()
+        Field::new(name, label, Control::Select(choices)).value(chosen)
     };
     let line = |name: &str, label: String, suggestions: &BTreeSet<&str>| {
         let suggestions = suggestions.iter().map(|name| (*name).to_owned()).collect();
@@ -46,21 +46,21 @@ pub(super) fn filter_fields(
         ages.push(Choice::new(selection.since(), selection.since()));
     }
     let times = vec![
-        Choice::new("", texts.text("logs-times-utc")),
+        Choice::new("utc", texts.text("logs-times-utc")),
         Choice::new("local", texts.text("logs-times-local")),
         Choice::new("off", texts.text("logs-times-off")),
     ];
     let wraps =
-        vec![Choice::new("", texts.text("logs-wrap-on")), Choice::new("off", texts.text("logs-wrap-off"))];
+        vec![Choice::new("on", texts.text("logs-wrap-on")), Choice::new("off", texts.text("logs-wrap-off"))];
     let expression = Control::Checks(vec![Choice::new("true", texts.text("logs-expression"))]);
     html! {
         (field(texts, &select("project", texts.text("field-project"), projects, selection.get("project"))))
         (field(texts, &line("pod", texts.text("group-by-pod"), pods)))
         (field(texts, &line("container", texts.text("group-by-container"), containers)))
         (field(texts, &line("query", texts.text("logs-text"), &BTreeSet::new())))
-        (field(texts, &select("since", texts.text("range-label"), ages, selection.since())))
-        (field(texts, &select("times", texts.text("logs-times"), times, selection.get("times"))))
-        (field(texts, &select("wrap", texts.text("logs-wrap"), wraps, selection.get("wrap"))))
+        (field(texts, &select("since", texts.text("range-label"), ages, selection.since()).required()))
+        (field(texts, &select("times", texts.text("logs-times"), times, selection.times()).required()))
+        (field(texts, &select("wrap", texts.text("logs-wrap"), wraps, if selection.is_wrapped() { "on" } else { "off" }).required()))
         (field(texts, &Field::new("regex", texts.text("logs-match"), expression).value(value("regex"))))
         (submit_filters(texts))
     }

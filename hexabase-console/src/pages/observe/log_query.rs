@@ -113,10 +113,24 @@ impl LogSelection {
         query.extend_pairs(further).finish()
     }
 
+    /// Returns the zone of the times: `utc`, `local`, or `off` for no times.
+    pub(super) fn times(&self) -> &str {
+        match self.get("times") {
+            known @ ("off" | "local") => known,
+            _ => "utc",
+        }
+    }
+
+    /// `true` if long lines are wrapped.
+    pub(super) fn is_wrapped(&self) -> bool {
+        self.get("wrap") != "off"
+    }
+
     /// Returns the choices of presentation, which links keep.
     pub(super) fn presentation(&self) -> Vec<(&'static str, &str)> {
-        let pairs = [("times", self.get("times")), ("wrap", self.get("wrap"))];
-        pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+        let times = Some(("times", self.times())).filter(|(_, times)| *times != "utc");
+        let wrap = (!self.is_wrapped()).then_some(("wrap", "off"));
+        times.into_iter().chain(wrap).collect()
     }
 }
 

@@ -146,11 +146,6 @@ fn viewer(context: &Context, found: &LogsPage, lines: &[LogLine], older: Option<
     };
     let older = older.map(|id| link(&[("before", &id.to_string())]));
     let newest = selection.before.is_some().then(|| link(&[]));
-    let is_wrapped = selection.get("wrap") != "off";
-    let times = match selection.get("times") {
-        known @ ("off" | "local") => known,
-        _ => "utc",
-    };
     // The newest lines continue; older pages do not change.
     let last = lines.last().map_or_else(|| LineId::before(context.platform().clock().now()), |line| line.id);
     let follow = selection.before.is_none().then(|| {
@@ -167,7 +162,7 @@ fn viewer(context: &Context, found: &LogsPage, lines: &[LogLine], older: Option<
         }
         @if lines.is_empty() && selection.is_filtered() { (empty_by_filter(&texts, &url)) }
         @else if lines.is_empty() { p class="note" { (texts.text("logs-none")) } }
-        div class={ "log times-" (times) @if !is_wrapped { " unwrapped" } } role="log" aria-live="off" tabindex="0"
+        div class={ "log times-" (selection.times()) @if !selection.is_wrapped() { " unwrapped" } } role="log" aria-live="off" tabindex="0"
             aria-label=(texts.text("nav-logs")) data-follow=[follow] data-last=(last) data-since=(last.at())
             data-mark=[selection.text()] {
             (log_lines(lines, selection.text()))
