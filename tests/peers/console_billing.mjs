@@ -91,7 +91,7 @@ await run(async () => {
   await expectText('Subtotal');
   await inspect('invoice');
   await page.goto(`${billing}/invoices/upcoming`);
-  await expectText('Outgoing traffic by workspace');
+  await expectText('Subtotal');
   await inspect('next invoice');
   await page.goto(`${billing}/usage`);
   await expectText('Proof of metering');

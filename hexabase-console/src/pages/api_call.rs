@@ -32,13 +32,7 @@ pub(crate) fn api_request(
     path: &str,
     json: &str,
 ) -> ShellCommand {
-    let server = &context.platform().config().public_url;
-    let body = match json.is_empty() {
-        true => String::new(),
-        false => format!(" -H \"Content-Type: application/json\" -d '{json}'"),
-    };
-    let command = format!(
-        "curl -X {method} -H \"Authorization: Bearer $HEXABASE_TOKEN\"{body} \"{server}/api/v1{path}\""
-    );
-    ShellCommand { label, command }
+    let call = api_call(context, label, path);
+    let body = if json.is_empty() { String::new() } else { format!(" --json '{json}'") };
+    ShellCommand { command: format!("{} -X {method}{body}", call.command), ..call }
 }

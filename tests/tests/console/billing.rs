@@ -93,6 +93,8 @@ async fn a_plan_is_previewed_chosen_and_ended_with_forms() {
     let offer = ann.get(&team).await;
     assert_contains(&offer, &["name=\"intent\" value=\"choose\"", "Choose this plan"]);
     let version = value_of(&offer, "version");
+    // A reconcile in the background changes the account, but nothing that the user decides about.
+    app.run_worker().await;
     let chosen = [("intent", "choose"), ("interval", "month"), ("coupon", ""), ("version", &*version)];
     let ordered = ann.submit(&team, &chosen).await;
     assert_eq!(location(&ordered), billing, "{}", ordered.text);
@@ -221,12 +223,7 @@ async fn a_budget_is_set_undone_and_never_overwritten() {
     let shown = ann.follow(&changed).await;
     assert_contains(&shown, &["name=\"amount\" value=\"49.90\"", "name=\"currency\" value=\"usd\""]);
     let outdated = ann.post(&budget, &fields(&old)).await;
-    // The same amount changes nothing, so an outdated form with it is accepted or rejected alike.
-    assert!(
-        [StatusCode::PRECONDITION_FAILED, StatusCode::SEE_OTHER].contains(&outdated.status),
-        "{}",
-        outdated.text
-    );
+    assert_eq!(outdated.status, StatusCode::PRECONDITION_FAILED, "{}", outdated.text);
     let mine = [("csrf", &*token), ("amount", "70"), ("currency", "usd"), ("version", &*old)];
     let conflict = ann.post(&budget, &mine).await;
     assert_eq!(conflict.status, StatusCode::PRECONDITION_FAILED, "{}", conflict.text);

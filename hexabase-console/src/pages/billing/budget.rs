@@ -14,6 +14,7 @@ use hexabase_core::platform::MonthlyUsage;
 use hexabase_core::version::Version;
 use maud::{Markup, html};
 
+use super::seen::{budget_version, require_seen};
 use super::{BillingPage, Membership, Tab};
 use crate::components::{
     ButtonKind, Choice, Control, Field, Meter, Tone, card, error_summary, field, form_actions, meter, notice,
@@ -38,15 +39,19 @@ pub(super) async fn show(mut context: Context, Path(org): Path<OrganizationId>) 
 }
 
 pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submission) -> PageResult {
-    let expected = submission.version();
+    let seen = submission.version();
     let Submission { context, fields } = submission;
     let membership = context.organization_for(org, Action::BillingBudget).await?;
     let url = urls::budget(org);
     let before = context.platform().billing().state(&context.caller, org).await?.account;
-    match set(&context, org, &fields, expected).await {
+    let changed = match require_seen(seen, budget_version(&before)) {
+        Ok(()) => set(&context, org, &fields, before.version).await,
+        Err(error) => Err(error),
+    };
+    match changed {
         Ok(after) => {
             let flash = Flash::new(context.text("budget-changed"));
-            let version = after.version.number().to_string();
+            let version = budget_version(&after).number().to_string();
             let flash = match before.budget {
                 Some(budget) => {
                     let (amount, currency) = (decimal_text(budget), budget.currency.as_str().to_owned());
@@ -61,7 +66,7 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
             let now = before.budget.map(decimal_text).unwrap_or_default();
             let conflict = Conflict {
                 url,
-                version: before.version,
+                version: budget_version(&before),
                 updated_at: before.updated_at,
                 values: vec![(context.text("billing-budget"), fields.get("amount").to_owned(), now)],
             };
@@ -78,13 +83,13 @@ async fn set(
     context: &Context,
     org: OrganizationId,
     fields: &Fields,
-    expected: Option<Version>,
+    version: Version,
 ) -> Result<BillingAccount> {
     let budget = match fields.get(INTENT) {
         "remove" => None,
         _ => Some(requested(fields.get("amount"), fields.get("currency"), &context.texts())?),
     };
-    context.platform().billing().set_budget(&context.caller, org, budget, expected).await
+    context.platform().billing().set_budget(&context.caller, org, budget, Some(version)).await
 }
 
 /// Returns the budget of an amount in the major unit of a currency.
@@ -119,8 +124,9 @@ fn render(
     let texts = context.texts();
     let org = membership.0.id;
     let url = urls::budget(org);
-    let target = form_to(&context, url.clone(), Some(account.version));
-    let mut removal = form_to(&context, url, Some(account.version));
+    let version = budget_version(account);
+    let target = form_to(&context, url.clone(), Some(version));
+    let mut removal = form_to(&context, url, Some(version));
     removal.hidden.push((INTENT, "remove".to_owned()));
     let save = texts.text("budget-set");
     let content = html! {

@@ -14,6 +14,7 @@ use hexabase_core::version::Version;
 use maud::html;
 
 use super::leave_form::confirmation;
+use super::seen::{plan_version, require_seen};
 use super::{BillingPage, Membership, Tab};
 use crate::components::{Empty, Link, disabled_button, empty, error_summary};
 use crate::context::{Context, refusal};
@@ -46,12 +47,12 @@ pub(super) async fn show(
 }
 
 pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submission) -> PageResult {
-    let expected = submission.version();
+    let seen = submission.version();
     let Submission { context, fields } = submission;
     let (organization, _) = context.organization_for(org, Action::BillingOrder).await?;
     let now = fields.get("now") == "true";
     let ended = match fields.get("confirm_name") == organization.name.as_str() {
-        true => end(&context, org, &fields, expected).await,
+        true => end(&context, org, &fields, seen).await,
         false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
     };
     match ended {
@@ -74,12 +75,15 @@ async fn end(
     context: &Context,
     org: OrganizationId,
     fields: &Fields,
-    expected: Option<Version>,
+    seen: Option<Version>,
 ) -> Result<BillingState> {
     let query =
         form_urlencoded::Serializer::new(String::new()).append_pair("now", fields.get("now")).finish();
     let Cancellation { now } = from_filter_form(&query)?;
-    context.platform().billing().cancel(&context.caller, org, !now, expected).await
+    let (billing, caller) = (context.platform().billing(), &context.caller);
+    let known = billing.state(caller, org).await?;
+    require_seen(seen, plan_version(&known.plan_id, &known.account))?;
+    billing.cancel(caller, org, !now, Some(known.account.version)).await
 }
 
 async fn page(

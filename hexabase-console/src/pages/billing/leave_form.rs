@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::Membership;
 use super::leave::LeavePage;
+use super::seen::plan_version;
 use crate::components::{
     ButtonKind, DangerForm, Field, Tone, card, danger_form, field, form_actions, notice, post_form,
 };
@@ -28,7 +29,8 @@ pub(super) fn confirmation(
 ) -> Markup {
     let texts = context.texts();
     let org = membership.0.id;
-    let mut target = form_to(context, urls::leave_plan(org), Some(effects.account.version));
+    let version = plan_version(&membership.0.plan_id, &effects.account);
+    let mut target = form_to(context, urls::leave_plan(org), Some(version));
     target.hidden.push(("now", facts.now.to_string()));
     let (title, button) = match facts.now {
         true => (texts.text("leave-now"), texts.text("leave-now-button")),

@@ -12,6 +12,7 @@ use hexabase_core::platform::{BillingState, ChoosePlan, PlanOffer};
 use hexabase_core::version::Version;
 
 use super::plan_preview::render;
+use super::seen::{plan_version, require_seen};
 use super::unless_unavailable;
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
@@ -70,7 +71,7 @@ pub(super) async fn submit(
     Path((org, plan)): Path<(OrganizationId, String)>,
     submission: Submission,
 ) -> PageResult {
-    let expected = submission.version();
+    let seen = submission.version();
     let Submission { context, fields } = submission;
     let membership = context.organization_for(org, Action::BillingOrder).await?;
     let given = |name: &str| Some(fields.get(name).trim().to_owned()).filter(|text| !text.is_empty());
@@ -89,14 +90,14 @@ pub(super) async fn submit(
             Err(error) => rejected(context, org, &membership, &plain, &fields, error).await,
         };
     }
-    match choose(&context, org, &command, expected).await {
+    match choose(&context, org, &command, seen).await {
         Ok(text) => Ok(see_other(context, &urls::billing(org), &Flash::new(text))),
         Err(error) if is_outdated(&error) => {
             let page = load(&context, org, &command, Preview::OnRequest).await?;
             let account = &page.state.account;
             let conflict = Conflict {
                 url: urls::billing_plan(org, &command.plan_id),
-                version: account.version,
+                version: plan_version(&page.state.plan_id, account),
                 updated_at: account.updated_at,
                 values: vec![(context.text("field-plan"), page.offer.plan.name, page.current_name)],
             };
@@ -131,10 +132,13 @@ async fn choose(
     context: &Context,
     org: OrganizationId,
     command: &ChoosePlan,
-    expected: Option<Version>,
+    seen: Option<Version>,
 ) -> Result<String> {
     let billing = context.platform().billing();
-    let state = billing.choose_plan(&context.caller, org, command, expected).await?;
+    let known = billing.state(&context.caller, org).await?;
+    require_seen(seen, plan_version(&known.plan_id, &known.account))?;
+    let version = Some(known.account.version);
+    let state = billing.choose_plan(&context.caller, org, command, version).await?;
     let awaits_bank = state.account.subscription.as_ref().is_some_and(|subscription| {
         subscription.awaits_confirmation || subscription.state == SubscriptionState::Incomplete
     });

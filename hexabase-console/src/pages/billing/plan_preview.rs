@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::invoice_lines::invoice_lines;
 use super::plan::{PlanPage, Preview};
 use super::plan_facts::plan_card;
+use super::seen::plan_version;
 use super::words::interval_price;
 use super::{BillingPage, Membership, Tab, action_form};
 use crate::components::{
@@ -83,7 +84,8 @@ fn order(context: &Context, org: OrganizationId, page: &PlanPage, form: &FormSta
     let mut options = form_to(context, url.clone(), None);
     options.hidden.push((INTENT, "preview".to_owned()));
     // The order is that of the preview, whatever the options are by then.
-    let mut target = form_to(context, url.clone(), Some(page.state.account.version));
+    let version = plan_version(&page.state.plan_id, &page.state.account);
+    let mut target = form_to(context, url.clone(), Some(version));
     let interval = page.command.interval.map_or("", Interval::as_str);
     target.hidden.extend([
         (INTENT, "choose".to_owned()),

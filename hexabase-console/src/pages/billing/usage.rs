@@ -105,7 +105,7 @@ fn page(context: Context, membership: &Membership, facts: &UsagePage) -> Respons
         (card(&texts.text("metered-proof"), None, &proof(&texts, facts.verified.as_deref())))
     };
     let (from, to) = facts.choice.period();
-    let path = format!("/organizations/{org}/billing/usage?from={from:.0}\\&to={to:.0}");
+    let path = format!("/organizations/{org}/billing/usage?from={from:.0}&to={to:.0}");
     let commands = vec![api_call(&context, texts.text("billing-shell-usage"), &path)];
     BillingPage { commands, ..BillingPage::new(Tab::Usage, content) }.respond(
         context,
