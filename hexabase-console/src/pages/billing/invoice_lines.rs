@@ -1,6 +1,6 @@
 //! Lines and totals of an invoice.
 
-use hexabase_core::billing::{Invoice, InvoiceLine};
+use hexabase_core::billing::{Invoice, InvoiceLine, InvoiceStatus};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::Meter;
 use hexabase_core::platform::WorkspaceShare;
@@ -29,16 +29,23 @@ pub(super) fn invoice_lines(texts: &Texts, invoice: &Invoice) -> Markup {
         rows: invoice.lines.iter().map(|line| line_row(texts, line)).collect(),
     };
     let amount = |amount| html! { (money(texts.language(), amount)) };
-    let totals = [
+    let mut totals = vec![
         (texts.text("invoice-subtotal"), amount(invoice.subtotal)),
         (texts.text("invoice-tax"), amount(invoice.tax)),
         (texts.text("invoice-total"), html! { strong { (amount(invoice.total)) } }),
-        (texts.text("invoice-due"), amount(invoice.amount_due)),
     ];
+    if is_payable(invoice) {
+        totals.push((texts.text("invoice-due"), amount(invoice.amount_due)));
+    }
     html! {
         @if invoice.lines.is_empty() { p { (texts.text("invoice-no-lines")) } } @else { (table(&lines)) }
         (facts(&totals))
     }
+}
+
+/// `true` if something of the invoice is still to be paid. The provider keeps the amount of an invoice that was paid.
+pub(super) fn is_payable(invoice: &Invoice) -> bool {
+    matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Open) && invoice.amount_due.amount != 0
 }
 
 fn line_row(texts: &Texts, line: &InvoiceLine) -> Row {

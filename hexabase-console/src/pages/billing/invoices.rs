@@ -10,6 +10,7 @@ use hexabase_core::billing::Invoice;
 use hexabase_core::id::OrganizationId;
 use maud::{Markup, html};
 
+use super::invoice_lines::is_payable;
 use super::words::invoice_badge;
 use super::{BillingPage, Membership, Tab, unless_unavailable};
 use crate::components::{Column, Empty, Link, Row, Table, empty, name, pager, table, unavailable};
@@ -85,9 +86,9 @@ pub(super) fn invoice_table(texts: &Texts, org: OrganizationId, invoices: &[Invo
     let row = |invoice: &Invoice| -> Row {
         let number = invoice.number.as_ref().unwrap_or(&invoice.id);
         let link = html! { a href=(urls::invoice(org, &invoice.id)) { (name(number)) } };
-        let due = match invoice.amount_due.amount {
-            0 => "–".to_owned(),
-            _ => money(texts.language(), invoice.amount_due),
+        let due = match is_payable(invoice) {
+            true => money(texts.language(), invoice.amount_due),
+            false => "–".to_owned(),
         };
         let file = html! {
             @if invoice.pdf_url.is_some() {
