@@ -266,7 +266,7 @@ async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
          organization_suspended, node_pools, gitops, access_revocations, retired_group_names, host_cluster, generation, \
          access_version, status, reconcile_at, created_by, created_at, updated_at, version, phase, search_text) \
          SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, 'starter', '1.36', 'running', \
-         false, '[]', '{}', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
+         false, '[]', '{{}}', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
          'usr_x', now(), now(), 1, 'ready', 'ws-' || n FROM generate_series(1, {workspaces}) n; \
          ANALYZE",
         organizations = workspaces.div_ceil(10),
