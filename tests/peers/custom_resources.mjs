@@ -2,6 +2,9 @@
 const packages = {
   "monitoring.coreos.com/": "prometheus-operator",
   "gateway.networking.k8s.io/": "gateway-api",
+  "argoproj.io/": "argo-cd",
+  "helm.toolkit.fluxcd.io/": "flux-cd",
+  "source.toolkit.fluxcd.io/": "flux-cd",
 };
 let failed = false;
 for (const object of JSON.parse(await new Response(process.stdin).text())) {

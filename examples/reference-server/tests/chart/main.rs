@@ -4,6 +4,7 @@
 
 mod configuration;
 mod files;
+mod gitops;
 mod helm;
 mod manifests;
 mod pods;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use hexabase_test_servers::peer;
 use serde_json::{Value, json};
@@ -64,6 +64,15 @@ fn built_in_kinds_are_valid_in_every_supported_version_of_kubernetes() {
     assert!(!validate.args(["--strict"]).arg(&file).output().unwrap().status.success());
 }
 
+/// Validates custom resources against the schemas of their projects.
+pub(crate) fn validate_custom_resources(objects: &[Value]) -> Output {
+    let (node, script) = peer("custom_resources.mjs");
+    let mut command = std::process::Command::new(&node);
+    let mut process = command.arg(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(json!(objects).to_string().as_bytes()).unwrap();
+    process.wait_with_output().unwrap()
+}
+
 #[test]
 fn custom_resources_are_valid_by_the_schemas_of_their_projects() {
     // There is no package with the schemas of CloudNativePG.
@@ -72,18 +81,11 @@ fn custom_resources_are_valid_by_the_schemas_of_their_projects() {
     };
     let objects: Vec<Value> = everything().render().into_iter().filter(has_schema).collect();
     assert!(objects.len() >= 3, "{objects:?}");
-    let (node, script) = peer("custom_resources.mjs");
-    let validate = |objects: &[Value]| {
-        let mut command = std::process::Command::new(&node);
-        let mut process = command.arg(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        process.stdin.take().unwrap().write_all(json!(objects).to_string().as_bytes()).unwrap();
-        process.wait_with_output().unwrap()
-    };
-    let output = validate(&objects);
+    let output = validate_custom_resources(&objects);
     assert!(output.status.success(), "{}", text(&output));
     let mut wrong = find(&objects, "HTTPRoute/main-hexabase").clone();
     wrong["spec"]["rules"][0]["backendRefs"][0]["port"] = json!("http");
-    assert!(!validate(&[wrong]).status.success());
+    assert!(!validate_custom_resources(&[wrong]).status.success());
 }
 
 #[test]
