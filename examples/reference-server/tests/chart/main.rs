@@ -10,4 +10,5 @@ mod manifests;
 mod pods;
 mod registry;
 mod server;
+mod supply_chain;
 mod values;

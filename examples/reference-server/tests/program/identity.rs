@@ -1,5 +1,4 @@
-//! Sign-in with an upstream provider and a real browser, third-party OpenID Connect clients, the command-line client,
-//! and workload identities.
+//! Sign-in with an upstream provider and a real browser, third-party OpenID Connect clients, and the command-line client.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -8,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hexabase_test_servers::{CiPeer, OidcPeer, browser, peer};
+use hexabase_test_servers::{OidcPeer, browser, peer};
 use serde_json::{Value, json};
 
 use crate::process::{Process, fails_with, program};
@@ -27,7 +26,7 @@ struct ServerWithProvider {
     settings: ProviderSetup,
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -243,17 +242,17 @@ async fn a_failed_sign_in_shows_a_page_whose_request_id_leads_to_the_cause_in_th
 }
 
 /// Machine of a user of the command-line client, with its own home directory.
-struct Machine {
+pub(crate) struct Machine {
     home: tempfile::TempDir,
-    server: String,
+    pub(crate) server: String,
 }
 
 impl Machine {
-    fn new(server: &Process) -> Self {
+    pub(crate) fn new(server: &Process) -> Self {
         Self { home: tempfile::tempdir().unwrap(), server: server.url.clone() }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(self.home.path());
         command.env("HOME", self.home.path()).env_remove("XDG_CONFIG_HOME").args(arguments);
         command
@@ -519,68 +518,4 @@ async fn workspace_is_a_built_in_client_whose_tokens_its_cluster_accepts() {
     for part in ["oidc-login", &format!("--oidc-issuer-url={}", setup.server.url), &ids[0]] {
         assert!(kubeconfig.contains(part), "{kubeconfig}");
     }
-}
-
-#[tokio::test]
-async fn ci_job_accesses_a_cluster_without_a_stored_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = format!("127.0.0.1:{}", free_port());
-    let arguments = ["serve", "--dev", "--listen", &address];
-    let server = Process::start(folder.path(), &arguments).await;
-    let ann = server.sign_in("ann@example.com").await;
-    let organization = json!({ "name": "acme", "display_name": "Acme" });
-    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
-    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let ws = workspace["id"].as_str().unwrap();
-    let accounts = format!("/api/v1/organizations/{org}/service-accounts");
-    let account = ann.post(&accounts, &json!({ "name": "deployer", "role": "member" })).await;
-    let account = account["id"].as_str().unwrap();
-    let groups = ann.get(&format!("{workspaces}/{ws}/groups")).await;
-    let admins =
-        groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
-    let membership = format!("groups/{}/members/{account}", admins["id"].as_str().unwrap());
-    ann.put(&format!("{workspaces}/{ws}/{membership}"), &Value::Null).await;
-    server.stop();
-
-    // With the trust, jobs of the repository act as the service account.
-    let ci = CiPeer::start();
-    let mut command = program(folder.path());
-    command
-        .args(arguments)
-        .env("HEXABASE_TRUSTS__CI__ISSUER", ci.issuer())
-        .env("HEXABASE_TRUSTS__CI__AUDIENCE", format!("http://{address}"))
-        .env("HEXABASE_TRUSTS__CI__CLAIMS", "repository=acme/shop")
-        .env("HEXABASE_TRUSTS__CI__SERVICE_ACCOUNT", account);
-    let server = Process::spawn("serve", folder.path(), &mut command).await;
-    let ann = server.sign_in("ann@example.com").await;
-    let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
-    let namespaces_as = async |token: &str| server.client().with_token(token).status(&namespaces).await;
-    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-
-    let machine = Machine::new(&server);
-    let job = |repository: &str| {
-        let mut command = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
-        command
-            .env("ACTIONS_ID_TOKEN_REQUEST_URL", ci.request_url(repository))
-            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", CiPeer::REQUEST_TOKEN);
-        command
-    };
-    let output = job("acme/shop").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let credential: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(namespaces_as(credential["status"]["token"].as_str().unwrap()).await, 200);
-    fails_with(&mut job("evil/shop"), "subject_token is invalid or has expired");
-
-    // Other CI systems pass the token in a variable.
-    let token = ci.token("acme/shop", &machine.server).await;
-    let mut command = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
-    let output = command.env("HEXABASE_ID_TOKEN", &token).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(namespaces_as(&token).await, 401, "the cluster accepts only tokens of Hexabase");
-    assert_eq!(server.client().with_token(&token).status("/auth/me").await, 401, "the API rejects CI tokens");
-    let other_audience = ci.token("acme/shop", "https://elsewhere.example").await;
-    fails_with(command.env("HEXABASE_ID_TOKEN", &other_audience), "subject_token is invalid or has expired");
 }

@@ -24,6 +24,7 @@ mod rolling_upgrade;
 mod sessions;
 mod tenant_scraping;
 mod traces;
+mod workload_identity;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
