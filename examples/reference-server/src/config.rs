@@ -49,6 +49,8 @@ const OTHER_VARIABLES: &[&str] = &[
     "HEXABASE_TOKEN",
     "HEXABASE_ID_TOKEN",
     "HEXABASE_SERVER",
+    "HEXABASE_ORGANIZATION",
+    "HEXABASE_WORKSPACE",
 ];
 /// Kinds of named tables.
 const PROVIDERS: &str = "providers";

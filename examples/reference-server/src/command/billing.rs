@@ -1,4 +1,5 @@
-//! Commands for billing: synchronization of Stripe's catalog with the plans, and verification of reported usage.
+//! Commands for billing: those of customers, and for operators the synchronization of Stripe's catalog with the plans,
+//! and the verification of reported usage.
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Meter, Month, Plan};
 use hexabase_core::platform::UsageVerification;
 
+use super::client::BillingCommand;
 use super::{print_line, read_config, runtime};
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
@@ -31,9 +33,12 @@ enum Action {
     /// organization and meter. Fails if any of them differ. The provider's data lags by a few minutes. Usage that became
     /// known after the invoice of its period was final is printed as not charged.
     Usage(Box<Usage>),
+    #[command(flatten)]
+    Customer(BillingCommand),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hexabase billing sync --config hexabase.toml --apply")]
 struct Sync {
     /// Make the changes. Without this flag they are only listed.
     #[arg(long)]
@@ -44,6 +49,7 @@ struct Sync {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hexabase billing usage --config hexabase.toml --month 2026-11")]
 struct Usage {
     /// Month in UTC, such as 2026-11 [default: the current month].
     #[arg(long, value_name = "MONTH")]
@@ -58,12 +64,19 @@ struct Usage {
 }
 
 impl Billing {
+    /// `true` for the commands of customers, which send requests to a server.
+    pub(super) const fn is_of_client(&self) -> bool {
+        matches!(self.action, Action::Customer(_))
+    }
+
     /// # Errors
     /// - `Invalid` for an invalid configuration, or without Stripe's key.
     /// - `Unavailable` if Stripe does not respond.
     /// - `Conflict` with code `usage_differs` if usage differs.
+    /// - The errors of the API for the commands of customers.
     pub(super) fn execute(self) -> Result<()> {
         match self.action {
+            Action::Customer(command) => runtime()?.block_on(command.execute()),
             Action::Sync(sync) => {
                 let config = read_config(sync.sources)?;
                 runtime()?.block_on(sync_catalog(&config, sync.apply))

@@ -3,6 +3,7 @@
 mod admin;
 mod billing;
 mod client;
+mod exit_code;
 mod healthcheck;
 mod migrate;
 mod quickstart;
@@ -13,7 +14,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use hexabase_api::{ApiConfig, document};
 use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
@@ -47,7 +48,8 @@ enum Command {
     Migrate(Box<migrate::Migrate>),
     /// Administer signing keys, the master key, dead letters and leases.
     Admin(Box<admin::Admin>),
-    /// Synchronize Stripe with the plans, and verify reported usage.
+    /// Show and change the billing of an organization; as an operator, synchronize Stripe with the plans, and verify
+    /// reported usage.
     Billing(billing::Billing),
     /// Print the manifest that the administrator of a host cluster applies once: a ServiceAccount with only the
     /// permissions that Hexabase uses, and admission policies. hexabase host-setup | kubectl apply --server-side -f -
@@ -67,6 +69,17 @@ enum Command {
     /// in HEXABASE_TOKEN, the CI token in HEXABASE_ID_TOKEN, the token of a GitHub Actions job, or your login, in this
     /// order.
     Credential(client::Credential),
+    /// Remember the organization and the workspace that commands use without flags, in general or in a directory.
+    /// Without options, show them.
+    Use(client::Use),
+    #[command(flatten)]
+    Resource(client::ResourceCommand),
+    /// Explain why a member may or may not perform an action in a workspace: the groups and roles that allow it.
+    Why(client::Why),
+    /// Print log lines of a workspace, oldest first, and with --follow those to come.
+    Logs(client::Logs),
+    /// Print the completions of this program for a shell.
+    Completions(client::Completions),
     /// Serve an empty sandbox, a Kubernetes API without workloads, for use with kubectl.
     Sandbox(sandbox::Options),
     /// Check that a server on this machine is ready: exit code 0 if it responds to /readyz with success.
@@ -188,6 +201,7 @@ impl HostSetup {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = CommandLine::parse().command;
+    let is_of_client = command.is_of_client();
     match execute(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -200,8 +214,26 @@ pub fn run() -> ExitCode {
                 cause = source.source();
             }
             // If standard error is closed, there is no other place to report this.
-            let _ = writeln!(std::io::stderr(), "{}", line.replace('\n', " "));
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "{}", client::escape(&line.replace('\n', " ")));
+            if is_of_client { exit_code::of_client(&error) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+impl Command {
+    /// `true` for commands that send requests to a server; their exit codes distinguish kinds of errors.
+    const fn is_of_client(&self) -> bool {
+        match self {
+            Self::Billing(billing) => billing.is_of_client(),
+            Self::Login(_)
+            | Self::Logout(_)
+            | Self::Kubeconfig(_)
+            | Self::Credential(_)
+            | Self::Use(_)
+            | Self::Resource(_)
+            | Self::Why(_)
+            | Self::Logs(_) => true,
+            _ => false,
         }
     }
 }
@@ -234,6 +266,11 @@ fn execute(command: Command) -> Result<()> {
         Command::Logout(logout) => runtime()?.block_on(logout.execute()),
         Command::Kubeconfig(kubeconfig) => runtime()?.block_on(kubeconfig.execute()),
         Command::Credential(credential) => runtime()?.block_on(credential.execute()),
+        Command::Use(context) => runtime()?.block_on(context.execute()),
+        Command::Resource(resource) => runtime()?.block_on(resource.execute()),
+        Command::Why(why) => runtime()?.block_on(why.execute()),
+        Command::Logs(logs) => runtime()?.block_on(logs.execute()),
+        Command::Completions(completions) => completions.execute(CommandLine::command()),
         Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
         Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.execute()),
         Command::Version => print_line(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),

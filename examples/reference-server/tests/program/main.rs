@@ -7,6 +7,7 @@ mod abusive_tenant;
 mod billing;
 mod chaos;
 mod clusters;
+mod command_line;
 mod console;
 mod demonstration;
 mod federation;

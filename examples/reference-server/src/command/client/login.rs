@@ -28,6 +28,7 @@ const SCOPE: &str = "openid profile email offline_access";
 /// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
 /// credential.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hexabase login --server https://hexabase.example")]
 pub(crate) struct Login {
     #[command(flatten)]
     server: ServerArgs,
@@ -43,6 +44,7 @@ pub(crate) struct Login {
 
 /// Sign out of a server.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hexabase logout --server https://hexabase.example")]
 pub(crate) struct Logout {
     #[command(flatten)]
     server: ServerArgs,

@@ -1,10 +1,18 @@
 //! Client commands, which users and CI jobs run on their own machines: sign-in to a server, and access to tenant
 //! clusters.
 
+pub(super) mod api;
+mod completions;
+mod context;
 mod credential;
 mod kubeconfig;
 mod login;
+mod logs;
+mod output;
+mod progress;
+mod resources;
 mod saved_logins;
+mod why;
 
 use std::time::Duration;
 
@@ -17,10 +25,17 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub(super) use completions::Completions;
+pub(super) use context::Use;
 pub(super) use credential::Credential;
 pub(super) use kubeconfig::Kubeconfig;
 pub(super) use login::{Login, Logout};
+pub(super) use logs::Logs;
+pub(super) use output::escape;
+pub(super) use progress::NOT_COMPLETED;
+pub(super) use resources::{BillingCommand, ResourceCommand};
 use saved_logins::SavedLogins;
+pub(super) use why::Why;
 
 /// Maximum duration of a request to the server.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +57,12 @@ pub(super) struct ServerArgs {
 
 impl ServerArgs {
     fn connect(&self, logins: &SavedLogins) -> Result<Server> {
-        let url = match &self.server {
+        self.connect_or(None, logins)
+    }
+
+    /// Returns the selected server, or else the remembered one, or else that of the only login.
+    fn connect_or(&self, remembered: Option<&str>, logins: &SavedLogins) -> Result<Server> {
+        let url = match self.server.as_deref().or(remembered) {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => logins.only_server()?,
         };
@@ -121,15 +141,18 @@ impl Server {
 
     /// Sends a request. Returns the body of a successful response, or the error response for the caller to interpret.
     async fn send(&self, request: RequestBuilder) -> Result<std::result::Result<String, ErrorResponse>> {
-        let unreachable = |error: reqwest::Error| {
-            Error::unavailable(format!("{} does not respond", self.url)).caused_by(error.without_url())
-        };
-        let response = request.send().await.map_err(unreachable)?;
-        let (status, text) = (response.status(), response.text().await.map_err(unreachable)?);
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.unreachable(error))?;
         if status.is_success() {
             return Ok(Ok(text));
         }
         Ok(Err(ErrorResponse { status, body: serde_json::from_str(&text).unwrap_or_default() }))
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let message = format!("{} does not respond; check the URL and your network", self.url);
+        Error::unavailable(message).caused_by(error.without_url())
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, bearer: &str) -> Result<T> {

@@ -63,10 +63,7 @@ pub(super) struct SavedLogins {
 impl SavedLogins {
     /// Reads the file; without a file there are no logins.
     pub(super) fn read() -> Result<Self> {
-        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let folder = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
-        let missing = || Error::invalid("HOME", "is not set; set it to your home directory");
-        let file = folder.ok_or_else(missing)?.join("hexabase/logins.json");
+        let file = state_folder()?.join("logins.json");
         let servers = match std::fs::read_to_string(&file) {
             Ok(text) => serde_json::from_str(&text).map_err(|error| {
                 let message = format!("{} is corrupt; remove it and sign in again", file.display());
@@ -181,6 +178,17 @@ impl SavedLogins {
             .map_err(|error| Error::unexpected("the logins cannot be serialized").caused_by(error))?;
         files::replace_private(&self.file, &text).map_err(|error| unusable(&self.file, error))
     }
+}
+
+/// Returns the folder for the state of the client commands, `hexabase` below the user's configuration directory.
+///
+/// # Errors
+/// `Invalid` if the user has no home directory.
+pub(super) fn state_folder() -> Result<PathBuf> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+    let missing = || Error::invalid("HOME", "is not set; set it to your home directory");
+    Ok(folder.ok_or_else(missing)?.join("hexabase"))
 }
 
 fn unusable(file: &Path, error: std::io::Error) -> Error {

@@ -6,11 +6,13 @@ mod merge;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::error::{Error, Result};
+use reqwest::Method;
 use serde::Deserialize;
 
-use super::saved_logins::SavedLogins;
-use super::{Server, ServerArgs};
+use super::ServerArgs;
+use super::api::{Api, Request};
+use super::resources::Scope;
 use crate::command::print_line;
 
 /// Source of kubectl's tokens.
@@ -25,20 +27,9 @@ enum AuthMethod {
     Token,
 }
 
-/// Add the cluster of a workspace to your kubeconfig, and switch to its context.
+/// Options for the entry of a cluster in the kubeconfig.
 #[derive(Debug, Args)]
-pub(crate) struct Kubeconfig {
-    #[command(flatten)]
-    server: ServerArgs,
-
-    /// Workspace, by name or id.
-    #[arg(long, value_name = "WORKSPACE")]
-    workspace: String,
-
-    /// Organization of the workspace, by name or id; required if several organizations have a workspace of that name.
-    #[arg(long, value_name = "ORGANIZATION")]
-    organization: Option<String>,
-
+struct EntryOptions {
     /// Source of kubectl's tokens.
     #[arg(long, value_enum, default_value_t)]
     auth: AuthMethod,
@@ -56,48 +47,82 @@ pub(crate) struct Kubeconfig {
     stdout: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Page {
-    items: Vec<NamedResource>,
-    next_cursor: Option<String>,
+/// Add the cluster of a workspace to your kubeconfig, and switch to its context.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hexabase kubeconfig --workspace shop")]
+pub(crate) struct Kubeconfig {
+    #[command(flatten)]
+    server: ServerArgs,
+
+    /// Workspace, by name or id.
+    #[arg(long, value_name = "WORKSPACE")]
+    workspace: String,
+
+    /// Organization of the workspace, by name or id; required if several organizations have a workspace of that name.
+    #[arg(long, value_name = "ORGANIZATION")]
+    organization: Option<String>,
+
+    #[command(flatten)]
+    entry: EntryOptions,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct NamedResource {
-    id: String,
-    name: String,
-}
+/// Add the cluster of a workspace to your kubeconfig, and switch to its context.
+#[derive(Debug, Args)]
+#[command(about = "Add the cluster of a workspace to your kubeconfig, and switch to its context.")]
+#[command(after_help = "Example:\n  hexabase workspaces connect shop")]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    server: ServerArgs,
 
-impl NamedResource {
-    fn matches(&self, name_or_id: &str) -> bool {
-        self.id == name_or_id || self.name == name_or_id
-    }
+    /// Workspace, by name or id [default: the selected one].
+    #[arg(value_name = "WORKSPACE")]
+    workspace: Option<String>,
+
+    /// Organization, by name or id [default: that of hexabase use].
+    #[arg(long, value_name = "ORGANIZATION", env = "HEXABASE_ORGANIZATION")]
+    organization: Option<String>,
+
+    #[command(flatten)]
+    entry: EntryOptions,
 }
 
 impl Kubeconfig {
     /// Fetches the kubeconfig and merges it into the user's.
     pub(crate) async fn execute(&self) -> Result<()> {
-        let logins = SavedLogins::read()?;
-        let server = self.server.connect(&logins)?;
-        let mut bearer = logins.access_token(&server).await?;
-        let found = match self.find_workspace(&server, &bearer).await {
-            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
-                bearer = SavedLogins::replace_rejected(&server, &bearer).await?;
-                self.find_workspace(&server, &bearer).await
-            }
-            result => result,
-        };
-        let (organization, workspace) = found?;
+        let api = Api::connect(&self.server)?;
+        self.entry.add(&api, Some(&self.workspace), self.organization.as_ref()).await
+    }
+}
+
+impl Connect {
+    /// Fetches the kubeconfig and merges it into the user's.
+    pub(crate) async fn execute(&self) -> Result<()> {
+        let api = Api::connect(&self.server)?;
+        self.entry.add(&api, self.workspace.as_ref(), self.organization.as_ref()).await
+    }
+}
+
+/// Organization or workspace.
+#[derive(Debug, Deserialize)]
+struct NamedResource {
+    name: String,
+}
+
+impl EntryOptions {
+    async fn add(&self, api: &Api, workspace: Option<&String>, organization: Option<&String>) -> Result<()> {
+        let names = [("organization", organization), ("workspace", workspace)];
+        let selected = names.into_iter().filter_map(|(kind, name)| Some((kind.to_owned(), name?.clone())));
+        let mut scope = Scope::new(api, selected.collect(), api.context());
+        let workspace_path = scope.expand("/organizations/{organization}/workspaces/{workspace}").await?;
         let auth = self.auth.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let path = format!(
-            "{}/api/v1/organizations/{}/workspaces/{}/kubeconfig?auth={auth}",
-            server.url, organization.id, workspace.id
-        );
-        let response = server.send(server.http.get(path).bearer_auth(&bearer)).await?;
-        let text = response.map_err(|error| error.into_error("returned no kubeconfig"))?;
+        let request = Request::new(Method::GET, format!("{workspace_path}/kubeconfig")).query("auth", &auth);
+        let text = api.send(&request).await?.text;
         if self.stdout {
             return print_line(text.trim_end());
         }
+        let organization: NamedResource =
+            api.get(&scope.expand("/organizations/{organization}").await?).await?;
+        let workspace: NamedResource = api.get(&workspace_path).await?;
         let name = format!("hexabase_{}_{}", organization.name, workspace.name);
         let file = self.file()?;
         let added =
@@ -115,45 +140,6 @@ impl Kubeconfig {
             configured.and_then(|all| std::env::split_paths(&all).find(|file| !file.as_os_str().is_empty()));
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
         first.or_else(home).ok_or_else(|| Error::invalid("HOME", "is not set; set it or use --kubeconfig"))
-    }
-
-    /// Finds the requested workspace and its organization.
-    async fn find_workspace(&self, server: &Server, bearer: &str) -> Result<(NamedResource, NamedResource)> {
-        let mut found = Vec::new();
-        for organization in list_all(server, bearer, "/api/v1/organizations").await? {
-            if self.organization.as_ref().is_some_and(|requested| !organization.matches(requested)) {
-                continue;
-            }
-            let path = format!("/api/v1/organizations/{}/workspaces", organization.id);
-            let workspaces = list_all(server, bearer, &path).await?.into_iter();
-            let matching = workspaces.filter(|workspace| workspace.matches(&self.workspace));
-            found.extend(matching.map(|workspace| (organization.clone(), workspace)));
-        }
-        match found.as_slice() {
-            [only] => Ok(only.clone()),
-            [] => {
-                let message = format!("{} is not a workspace that you can access", self.workspace);
-                Err(Error::invalid("workspace", message))
-            }
-            several => {
-                let several: Vec<&str> = several.iter().map(|(org, _)| org.name.as_str()).collect();
-                let message = format!("must be one of {}: each has such a workspace", several.join(", "));
-                Err(Error::invalid("organization", message))
-            }
-        }
-    }
-}
-
-async fn list_all(server: &Server, bearer: &str, path: &str) -> Result<Vec<NamedResource>> {
-    let mut items = Vec::new();
-    let mut page_path = format!("{path}?limit=200");
-    loop {
-        let page: Page = server.get(&page_path, bearer).await?;
-        items.extend(page.items);
-        match page.next_cursor {
-            Some(cursor) => page_path = format!("{path}?limit=200&cursor={cursor}"),
-            None => return Ok(items),
-        }
     }
 }
 
