@@ -271,6 +271,7 @@ fn monitoring(cli: &Cli) {
     assert_eq!(cli.json("alerts update-rule high --severity critical")["severity"], "critical");
     cli.read("alerts list", &["high"]);
     let silence = cli.json("alerts silence high --minutes 5 --comment 'load test'");
+    cli.read("alerts silences", &["load test"]);
     cli.run(&format!("alerts unsilence {}", silence["id"].as_str().unwrap()));
     cli.run("alerts delete-rule high");
     cli.read("audit list --action workspace.create --since 1d", &["workspace.create"]);

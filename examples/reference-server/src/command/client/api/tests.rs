@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Status, value of `Retry-After`, and body.
+type Prepared = (u16, &'static str, String);
+
 /// Server with prepared responses, which records the requests.
 #[derive(Clone, Default)]
 struct FakeServer {
-    responses: Arc<Mutex<VecDeque<(u16, &'static str, String)>>>,
+    responses: Arc<Mutex<VecDeque<Prepared>>>,
     requests: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
 }
 

@@ -120,7 +120,7 @@ pub(super) const REFERENCES: &[Reference] = &[
     Reference {
         placeholder: "silence",
         noun: "silence",
-        command: "hexabase alerts list",
+        command: "hexabase alerts silences",
         prefix: "",
         lists: &[],
     },

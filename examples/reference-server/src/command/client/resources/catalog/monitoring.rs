@@ -303,6 +303,9 @@ pub(super) const ALERTS: Group = Group {
                 Argument::field("comment", "TEXT", "Reason for the silence.", Form::Text, "comment"),
             ])
             .example(&["hexabase alerts silence busy --minutes 120 --comment 'load test'"]),
+        Operation::list("silences", "List the silences of a workspace.", ws!("/silences"), SILENCE)
+            .unpaged()
+            .example(&["hexabase alerts silences"]),
         Operation::delete("unsilence", "End a silence.", ws!("/silences/{silence}"), "ended")
             .of(&["silence"])
             .example(&["hexabase alerts unsilence 3f0a6c9e-1b2d-4c5e-8f70-9a1b2c3d4e5f"]),
