@@ -73,6 +73,13 @@ path_params! {
         /// Id of the service account, `usr_…`.
         id: UserId
     }
+    /// Path of an inventory.
+    InventoryPath {
+        /// Id of the organization, `org_…`.
+        org: OrganizationId,
+        /// Name of the inventory.
+        inventory: String
+    }
     /// Path of a workspace.
     WorkspacePath {
         /// Id of the organization, `org_…`.

@@ -283,6 +283,12 @@ impl ResourceAmounts {
     }
 }
 
+impl From<BTreeMap<String, String>> for ResourceAmounts {
+    fn from(amounts: BTreeMap<String, String>) -> Self {
+        Self(amounts)
+    }
+}
+
 impl From<&Quota> for ResourceAmounts {
     fn from(quota: &Quota) -> Self {
         Self(quota.iter().map(|(resource, amount)| (resource.to_string(), amount.to_string())).collect())

@@ -161,6 +161,22 @@ names! {
     Language, language, str::to_owned;
     /// Kubernetes minor version, such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
+    /// Object in an inventory: its id, or for a membership the ids of the group and of the user, as in `grp_…/usr_…`.
+    ManagedObject, managed_object, str::to_owned;
+}
+
+fn managed_object(text: &str) -> ValidationResult {
+    const RULE: &str = "must be the id of an object, or for a membership the ids of the group and of the user separated by '/'";
+    // The shortest prefix is `ws`, the longest have three letters.
+    let is_id = |part: &str| {
+        part.split_once('_').is_some_and(|(prefix, suffix)| {
+            (2..=3).contains(&prefix.len())
+                && prefix.bytes().all(|byte| byte.is_ascii_lowercase())
+                && suffix.len() == 26
+                && suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+    };
+    require(text.split('/').count() <= 2 && text.split('/').all(is_id), RULE)
 }
 
 fn language(text: &str) -> ValidationResult {

@@ -14,10 +14,10 @@ use hexabase_core::id::{
 };
 use hexabase_core::model::{
     AlertRule, AlertThresholdPage, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
-    CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
-    OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
-    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
-    Workspace, WorkspaceState, WorkspaceUsage,
+    CustomerId, Event, Group, Hour, Identity, Inventory, Invitation, Member, Membership, MeteredHour,
+    Organization, OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost,
+    SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
+    WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
 };
 use hexabase_core::name::{Email, HostClusterName, PlanId, ProviderName};
 use hexabase_core::page::{Page, PageRequest};
@@ -156,6 +156,7 @@ counted! {
         fn list_invitations(organization: OrganizationId, page: &PageRequest) -> Page<Invitation>;
         fn find_service_account(organization: OrganizationId, id: UserId) -> Option<ServiceAccount>;
         fn list_service_accounts(organization: OrganizationId, page: &PageRequest) -> Page<ServiceAccount>;
+        fn list_inventories(organization: OrganizationId) -> Vec<Inventory>;
         fn list_audit_events(organization: OrganizationId, filter: &AuditFilter, page: &PageRequest) -> Page<AuditEvent>;
         fn newest_event(organization: OrganizationId) -> Option<EventId>;
     }

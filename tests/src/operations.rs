@@ -45,7 +45,7 @@ impl Operation {
             "pm",
         ];
         let parts = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let ids = parts.filter(|part| *part != "metric");
+        let ids = parts.filter(|part| !matches!(*part, "metric" | "inventory"));
         ids.map(|part| *NAMES.iter().find(|name| **name == part).unwrap()).collect()
     }
 }

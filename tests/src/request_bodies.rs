@@ -56,6 +56,7 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/invitations") => json!({ "email": "new@example.com", "role": "member" }),
         ("POST", "/service-accounts") => json!({ "name": "new", "role": "member" }),
         ("POST", "/service-accounts/{id}/tokens") => token_request(),
+        ("PATCH", "/inventories/{inventory}") => json!({ "add": ["grp_01h455vb4pex5vsknk084sn02q"] }),
         ("PUT", "/billing/budget") => json!({ "amount": 20_000, "currency": "usd" }),
         ("PUT", "/billing/subscription") => json!({ "plan_id": "team" }),
         ("POST", "/billing/checkout" | "/billing/portal") => json!({ "return_to": "/" }),

@@ -353,6 +353,7 @@ impl TestApp {
             ("cluster", hosts::CONFIGURED_HOST.to_owned()),
             ("provider", "dev".to_owned()),
             ("metric", "cpu".to_owned()),
+            ("inventory", "git".to_owned()),
         ];
         PathParams(ids.into_iter().collect())
     }

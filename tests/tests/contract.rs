@@ -493,6 +493,39 @@ async fn a_user_with_an_invited_address_can_accept_the_invitation() {
 }
 
 #[tokio::test]
+async fn an_inventory_exists_while_it_has_objects_and_an_object_is_in_one_inventory() {
+    let (app, ann) = ann().await;
+    let org = app.create_organization(&ann, "acme").await;
+    let path = format!("/api/v1/organizations/{org}/inventories");
+    let (git, other) = (format!("{path}/git"), format!("{path}/other"));
+    let group = "grp_01h455vb4pex5vsknk084sn02q";
+    let membership = format!("{group}/usr_01h455vb4pex5vsknk084sn02q");
+    let added =
+        ann.client.send(Method::PATCH, &git, &json!({ "add": [group, membership], "remove": [org] })).await;
+    assert_eq!((added.status, header(&added, "etag")), (StatusCode::OK, "\"1\""), "{}", added.text);
+    let accounts = format!("/api/v1/organizations/{org}/service-accounts");
+    ann.client.create(&accounts, &json!({ "name": "ci", "role": "billing" })).await;
+    assert_eq!(ann.client.get(&accounts).await["items"][0]["role"], "billing");
+    let listed = ann.client.get(&path).await["items"].clone();
+    assert_eq!((&listed[0]["name"], &listed[0]["objects"]), (&json!("git"), &json!([group, membership])));
+
+    let taken = ann.client.send(Method::PATCH, &other, &json!({ "add": [group] })).await;
+    assert_eq!(taken.status, StatusCode::CONFLICT, "{}", taken.text);
+    assert!(taken.text.contains("managed_elsewhere") && taken.text.contains("git"), "{}", taken.text);
+    for invalid in ["", "group", "grp_1", "grp_01H455VB4PEX5VSKNK084SN02Q", &format!("{membership}/{group}")]
+    {
+        let response = ann.client.send(Method::PATCH, &other, &json!({ "add": [invalid] })).await;
+        assert_eq!(response.status, StatusCode::UNPROCESSABLE_ENTITY, "{invalid}: {}", response.text);
+    }
+    let outdated = ann.client.clone().with_header("if-match", "\"7\"");
+    let rejected = outdated.send(Method::PATCH, &git, &json!({ "remove": [group] })).await;
+    assert_eq!(rejected.status, StatusCode::PRECONDITION_FAILED, "{}", rejected.text);
+    let removed = json!({ "remove": [group, membership] });
+    assert_eq!(ann.client.send_ok(Method::PATCH, &git, &removed).await["objects"], json!([]));
+    assert_eq!(ann.client.get(&path).await["items"], json!([]));
+}
+
+#[tokio::test]
 async fn made_up_methods_add_a_constant_number_of_series() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);

@@ -1,8 +1,9 @@
-//! Organizations, their members, invitations, service accounts, audit log and abilities.
+//! Organizations, their members, invitations, service accounts, inventories, audit log and abilities.
 
 pub(crate) mod abilities;
 pub(crate) mod audit;
 pub(crate) mod events;
+pub(crate) mod inventories;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organization;
@@ -19,7 +20,7 @@ use crate::event_hub::EventStreams;
 
 /// Tags of the area in the OpenAPI document.
 #[derive(OpenApi)]
-#[openapi(tags((name = "Organizations", description = "Organizations, their members, invitations, service accounts and audit log.")))]
+#[openapi(tags((name = "Organizations", description = "Organizations, their members, invitations, service accounts, inventories and audit log.")))]
 struct Document;
 
 /// Routes of organizations, except for [their live events](events_router).
@@ -33,6 +34,7 @@ where
         members::router(),
         invitations::router(),
         service_accounts::router(),
+        inventories::router(),
         audit::router(),
         search::router(),
         abilities::router(),

@@ -3,8 +3,8 @@
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::id::{InvitationId, ProjectId, WorkspaceId};
 use hexabase_core::model::{AuditFilter, OrganizationRole};
-use hexabase_core::name::{DisplayName, Email, Slug};
-use hexabase_core::platform::{CreateInvitation, CreateOrganization, CreateServiceAccount};
+use hexabase_core::name::{DisplayName, Email, ManagedObject, Slug};
+use hexabase_core::platform::{CreateInvitation, CreateOrganization, CreateServiceAccount, UpdateInventory};
 use hexabase_core::search::{MemberFilter, SearchText};
 use hexabase_core::secret::SecretString;
 use serde::Deserialize;
@@ -215,6 +215,39 @@ impl NewServiceAccount {
         let role = check.field("role", self.role.parse());
         let (name, role) = check.all((name, role))?;
         Ok(CreateServiceAccount { name, role })
+    }
+}
+
+/// Changes to an inventory.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InventoryPatch {
+    /// Objects to add: ids, and for memberships the ids of the group and of the user, as in `grp_…/usr_…`.
+    #[serde(default)]
+    #[schema(example = json!(["ws_01h455vb4pex5vsknk084sn02q"]))]
+    pub add: Vec<String>,
+    /// Objects to remove.
+    #[serde(default)]
+    #[schema(example = json!([]))]
+    pub remove: Vec<String>,
+}
+
+impl InventoryPatch {
+    /// Validates the request.
+    ///
+    /// # Errors
+    /// `Invalid` with all invalid fields.
+    pub fn parse(self) -> Result<UpdateInventory> {
+        let mut check = Check::default();
+        let mut parse = |field: &str, objects: &[String]| {
+            let parse = |(index, object): (usize, &String)| {
+                check.field(format!("{field}[{index}]"), ManagedObject::parse(object))
+            };
+            objects.iter().enumerate().filter_map(parse).collect()
+        };
+        let (add, remove) = (parse("add", &self.add), parse("remove", &self.remove));
+        check.done()?;
+        Ok(UpdateInventory { add, remove })
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::model::ServiceAccount;
+use hexabase_core::model::{OrganizationRole, ServiceAccount};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,6 +40,8 @@ struct ServiceAccountView {
     organization_id: schema::OrganizationId,
     /// Name, unique in the organization.
     name: String,
+    /// Role in the organization.
+    role: schema::OrganizationRole,
     /// Id of the user who created the service account.
     created_by: schema::UserId,
     /// Creation time.
@@ -48,12 +50,13 @@ struct ServiceAccountView {
     version: u64,
 }
 
-impl From<ServiceAccount> for ServiceAccountView {
-    fn from(account: ServiceAccount) -> Self {
+impl From<(ServiceAccount, OrganizationRole)> for ServiceAccountView {
+    fn from((account, role): (ServiceAccount, OrganizationRole)) -> Self {
         Self {
             id: account.id.into(),
             organization_id: account.organization_id.into(),
             name: account.name.to_string(),
+            role: role.into(),
             created_by: account.created_by.into(),
             created_at: account.created_at,
             version: account.version.number(),
@@ -72,10 +75,12 @@ async fn create(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<NewServiceAccount>,
 ) -> ApiResult<ApiResponse<ServiceAccountView>> {
-    let created = platform.service_accounts().create(&caller, path.org, &body.parse()?).await?;
+    let command = body.parse()?;
+    let created = platform.service_accounts().create(&caller, path.org, &command).await?;
     let location = format!("/api/v1/organizations/{}/service-accounts/{}", path.org, created.value.id);
     let version = created.value.version;
-    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
+    let view = ServiceAccountView::from((created.value, command.role));
+    Ok(ApiResponse::created(location, view).version(version).replayed(created.replayed))
 }
 
 /// List the service accounts of an organization

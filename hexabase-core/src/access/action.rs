@@ -81,7 +81,7 @@ macro_rules! actions {
 actions! {
     /// See an organization.
     OrganizationRead = "organization.read", Organization, ALL_ROLES, None, OrganizationsRead;
-    /// Change the display name of an organization.
+    /// Change the display name of an organization, and its inventories.
     OrganizationUpdate = "organization.update", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Delete an organization.
     OrganizationDelete = "organization.delete", Organization, OWNER_ROLE, None, OrganizationsWrite;

@@ -19,11 +19,11 @@ use crate::id::{
 };
 use crate::model::{
     AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity,
-    Invitation, Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost,
+    Inventory, Invitation, Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost,
     SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
     WebhookEvent, Workspace,
 };
-use crate::name::{HostClusterName, PlanId, ProviderName};
+use crate::name::{HostClusterName, PlanId, ProviderName, Slug};
 use crate::secret::VerifierHash;
 use crate::version::Version;
 pub use outbox::{OutboxMessage, Topic};
@@ -127,6 +127,8 @@ pub enum Record {
     Invitation(Invitation),
     /// A service account.
     ServiceAccount(ServiceAccount),
+    /// An inventory. Deleted with the organization.
+    Inventory(Inventory),
     /// A workspace.
     Workspace(Box<Workspace>),
     /// A group.
@@ -194,6 +196,8 @@ pub enum RecordKey {
     Invitation(OrganizationId, InvitationId),
     /// A service account; its user is a separate record.
     ServiceAccount(OrganizationId, UserId),
+    /// An inventory.
+    Inventory(OrganizationId, Slug),
     /// A workspace with everything in it.
     Workspace(OrganizationId, WorkspaceId),
     /// A group with its memberships and assignments; fails if it has child groups.
@@ -245,6 +249,9 @@ impl Record {
             Self::Member(member) => RecordKey::Member(member.organization_id, member.user_id),
             Self::Invitation(invitation) => RecordKey::Invitation(invitation.organization_id, invitation.id),
             Self::ServiceAccount(account) => RecordKey::ServiceAccount(account.organization_id, account.id),
+            Self::Inventory(inventory) => {
+                RecordKey::Inventory(inventory.organization_id, inventory.name.clone())
+            }
             Self::Workspace(ws) => RecordKey::Workspace(ws.organization_id, ws.id),
             Self::Group(group) => RecordKey::Group(group.organization_id, group.workspace_id, group.id),
             Self::Membership(membership) => RecordKey::Membership(
@@ -288,6 +295,7 @@ impl RecordKey {
             Self::Member(..) => "member",
             Self::Invitation(..) => "invitation",
             Self::ServiceAccount(..) => "service account",
+            Self::Inventory(..) => "inventory",
             Self::Workspace(..) => "workspace",
             Self::Group(..) => "group",
             Self::Membership(..) => "group member",
@@ -326,6 +334,7 @@ impl RecordKey {
             | Self::Member(organization, _)
             | Self::Invitation(organization, _)
             | Self::ServiceAccount(organization, _)
+            | Self::Inventory(organization, _)
             | Self::Workspace(organization, _)
             | Self::Group(organization, ..)
             | Self::Membership(organization, ..)
@@ -563,6 +572,7 @@ records! {
     Member(Member),
     Invitation(Invitation),
     ServiceAccount(ServiceAccount),
+    Inventory(Inventory),
     Group(Group),
     Membership(Membership),
     Project(Project),

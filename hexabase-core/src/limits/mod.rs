@@ -127,6 +127,30 @@ pub fn check_service_account_limit(counts: &OrganizationCounts) -> Result<()> {
     Err(Error::quota_exceeded(message))
 }
 
+/// Maximum number of inventories of an organization.
+pub const MAX_INVENTORIES: usize = 20;
+/// Maximum number of objects in all inventories of an organization.
+pub const MAX_MANAGED_OBJECTS: usize = 10_000;
+
+/// Checks that an organization may have this many inventories with this many objects in all of them.
+///
+/// # Errors
+/// `QuotaExceeded` if it would have more than the maximum number.
+pub fn check_inventories(inventories: usize, objects: usize) -> Result<()> {
+    let too_many = |limit: usize, noun: &str| {
+        let message =
+            format!("an organization has at most {limit} {noun}; remove objects from an inventory first");
+        Err(Error::quota_exceeded(message))
+    };
+    if inventories > MAX_INVENTORIES {
+        return too_many(MAX_INVENTORIES, "inventories");
+    }
+    if objects > MAX_MANAGED_OBJECTS {
+        return too_many(MAX_MANAGED_OBJECTS, "managed objects");
+    }
+    Ok(())
+}
+
 /// Checks that an organization fits another plan. `too_large` has the names of the workspaces that are too large for
 /// it.
 ///

@@ -13,10 +13,10 @@ use crate::id::{
 };
 use crate::model::{
     AlertRule, AlertThresholdPage, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
-    CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
-    OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
-    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
-    Workspace, WorkspaceState, WorkspaceUsage,
+    CustomerId, Event, Group, Hour, Identity, Inventory, Invitation, Member, Membership, MeteredHour,
+    Organization, OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost,
+    SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
+    WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
@@ -179,6 +179,7 @@ mockall::mock! {
             organization: OrganizationId,
             page: &PageRequest,
         ) -> Result<Page<ServiceAccount>>;
+        async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>>;
         async fn list_audit_events(
             &self,
             organization: OrganizationId,

@@ -13,6 +13,7 @@ mod condition;
 mod event;
 mod gitops;
 mod group;
+mod inventory;
 mod invitation;
 mod isolation;
 mod member;
@@ -52,6 +53,7 @@ pub use gitops::{
     GitOpsTool, UnknownGitOpsTool, due_gitops_tools,
 };
 pub use group::{Group, GroupPreset, Membership};
+pub use inventory::Inventory;
 pub use invitation::Invitation;
 pub use isolation::{IsolationCondition, IsolationReport, IsolationResult, Severity, UnknownSeverity};
 pub use member::{Member, OrganizationRole, UnknownOrganizationRole};

@@ -73,6 +73,8 @@ fn change_of(key: &RecordKey) -> Option<PublishedChange> {
         RecordKey::AlertRule(organization, workspace, _) => {
             Some(in_workspace(*organization, *workspace, EventKind::AlertsChanged))
         }
+        // Inventories change with the objects in them, which have events of their own.
+        RecordKey::Inventory(..) => None,
         // Changes of the phase and of tasks have events with content, which the services add.
         RecordKey::Workspace(..) | RecordKey::Task(..) | RecordKey::Event(..) => None,
         // Every change inside an organization updates it; usage changes every hour.
@@ -131,6 +133,7 @@ mod tests {
             (RecordKey::Assignment(acme, dev, id("assignment")), access.clone()),
             (RecordKey::AlertRule(acme, dev, id("rule")), alerts.clone()),
             (RecordKey::Project(acme, dev, id("web")), [access, projects, alerts].concat()),
+            (RecordKey::Inventory(acme, crate::name::Slug::parse("git").unwrap()), Vec::new()),
             (RecordKey::Workspace(acme, dev), Vec::new()),
             (RecordKey::Task(acme, dev, id("task")), Vec::new()),
             (RecordKey::Event(acme, id("event")), Vec::new()),

@@ -25,6 +25,7 @@ mod gauges;
 mod groups;
 mod hosts;
 mod in_progress;
+mod inventories;
 mod invitations;
 mod isolation;
 mod logs;
@@ -78,6 +79,7 @@ use gauges::CountedHosts;
 pub use gauges::Gauges;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
 pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
+pub use inventories::{Inventories, UpdateInventory};
 pub use invitations::{CreateInvitation, Invitations};
 use isolation::IsolationFailures;
 pub use isolation::{Isolation, IsolationRequest};
@@ -229,6 +231,8 @@ services! {
     invitations => Invitations;
     /// Service accounts of organizations.
     service_accounts => ServiceAccounts;
+    /// Inventories of organizations.
+    inventories => Inventories;
     /// Workspaces.
     workspaces => Workspaces;
     /// Members of workspaces.

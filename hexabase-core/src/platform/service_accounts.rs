@@ -1,3 +1,4 @@
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
@@ -124,7 +125,7 @@ impl ServiceAccounts<'_> {
             .await
     }
 
-    /// Lists the service accounts of an organization.
+    /// Lists the service accounts of an organization with their roles.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's role.
@@ -133,9 +134,15 @@ impl ServiceAccounts<'_> {
         caller: &Caller,
         organization: OrganizationId,
         page: &PageRequest,
-    ) -> Result<Page<ServiceAccount>> {
+    ) -> Result<Page<(ServiceAccount, OrganizationRole)>> {
         self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
-        self.0.store.list_service_accounts(organization, page).await
+        let Page { items, next } = self.0.store.list_service_accounts(organization, page).await?;
+        let memberships = items.iter().map(|account| self.0.store.find_member(organization, account.id));
+        let memberships = try_join_all(memberships).await?;
+        // An account that was deleted in the meantime has no membership.
+        let with_role = |(account, member): (_, Option<Member>)| Some((account, member?.role));
+        let items = items.into_iter().zip(memberships).filter_map(with_role).collect();
+        Ok(Page { items, next })
     }
 
     /// Deletes a service account with its tokens and its memberships of groups.

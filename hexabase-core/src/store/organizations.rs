@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, UserId};
 use crate::model::{
-    AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
-    User,
+    AuditEvent, AuditFilter, Event, Inventory, Invitation, Member, Organization, OrganizationCounts,
+    ServiceAccount, User,
 };
 use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest};
@@ -139,6 +139,12 @@ pub trait OrganizationStore: Send + Sync {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<ServiceAccount>>;
+
+    /// Lists the inventories of an organization by name, at most [`MAX_INVENTORIES`](crate::limits::MAX_INVENTORIES).
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>>;
 
     /// Lists the audit log of an organization, newest first.
     ///

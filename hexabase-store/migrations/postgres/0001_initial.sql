@@ -142,6 +142,17 @@ CREATE TABLE service_accounts (
     UNIQUE (organization_id, name)
 );
 
+CREATE TABLE inventories (
+    organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    name text COLLATE "C" NOT NULL,
+    objects json NOT NULL,
+    updated_by text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, name)
+);
+
 CREATE TABLE workspaces (
     organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     id text COLLATE "C" NOT NULL,
@@ -503,7 +514,7 @@ INSERT INTO schema_compatibility (least_migration) VALUES (1);
 -- The owner of the tables is exempt: migrations, backups and the views below run as the owner.
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     users, identities, sessions, spent_refresh_tokens, api_tokens, security_events, signing_keys,
-    organizations, members, invitations, service_accounts,
+    organizations, members, invitations, service_accounts, inventories,
     workspaces, workspace_groups, group_members, projects, project_roles, role_assignments, alert_rules, tasks,
     live_events, outbox, idempotency, leases, hosts, plans,
     billing_accounts, webhook_events, usage_hours, usage_reports, metered_hours
@@ -521,7 +532,7 @@ DECLARE
     tenant_table text;
 BEGIN
     FOREACH tenant_table IN ARRAY ARRAY[
-        'members', 'invitations', 'service_accounts', 'workspaces', 'workspace_groups', 'group_members',
+        'members', 'invitations', 'service_accounts', 'inventories', 'workspaces', 'workspace_groups', 'group_members',
         'projects', 'project_roles', 'role_assignments', 'alert_rules', 'tasks', 'live_events', 'audit_events',
         'billing_accounts', 'usage_hours', 'usage_reports', 'outbox'
     ] LOOP

@@ -143,6 +143,17 @@ CREATE TABLE service_accounts (
     UNIQUE (organization_id, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE inventories (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    objects TEXT NOT NULL,
+    updated_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE workspaces (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     id TEXT NOT NULL,

@@ -8,10 +8,10 @@ use hexabase_core::changeset::{
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
-    AlertRule, ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
-    Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost, SecurityEvent,
-    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
-    Workspace,
+    AlertRule, ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Inventory,
+    Invitation, Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost,
+    SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
+    WebhookEvent, Workspace,
 };
 use hexabase_core::name::PlanId;
 use jiff::Timestamp;
@@ -143,6 +143,7 @@ macro_rules! with_record {
             Record::Member($inner) => $body,
             Record::Invitation($inner) => $body,
             Record::ServiceAccount($inner) => $body,
+            Record::Inventory($inner) => $body,
             Record::Workspace($inner) => {
                 let $inner = &**$inner;
                 $body
@@ -394,6 +395,7 @@ fn delete_by(key: &RecordKey) -> (Query, &'static str) {
         RecordKey::Member(org, user) => of::<Member>(&[org, user]),
         RecordKey::Invitation(org, id) => of::<Invitation>(&[org, id]),
         RecordKey::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),
+        RecordKey::Inventory(org, name) => of::<Inventory>(&[org, name]),
         RecordKey::Workspace(org, id) => of::<Workspace>(&[org, id]),
         RecordKey::Group(org, ws, id) => of::<Group>(&[org, ws, id]),
         RecordKey::Membership(org, ws, group, user) => of::<Membership>(&[org, ws, group, user]),

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
 use hexabase_core::model::{
-    AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
-    User,
+    AuditEvent, AuditFilter, Event, Inventory, Invitation, Member, Organization, OrganizationCounts,
+    ServiceAccount, User,
 };
 use hexabase_core::name::{Email, PlanId};
 use hexabase_core::page::{Page, PageRequest, time_position};
@@ -203,6 +203,11 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         let query = select::<ServiceAccount>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         let query = query.for_organization(organization).text(after).int(row_limit(page));
         self.0.page(query, page, |account: &ServiceAccount| account.id.to_string()).await
+    }
+
+    async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>> {
+        let query = select::<Inventory>("WHERE organization_id = $1 ORDER BY name");
+        self.0.find_all(query.for_organization(organization)).await
     }
 
     async fn list_audit_events(

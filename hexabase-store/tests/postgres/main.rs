@@ -76,8 +76,8 @@ async fn hostile_sql_sees_one_organization_only() {
     let (server, database, _store) = two_tenants().await;
     let mut intruder = intruder(&server, &database).await;
     let (acme, globex) = (fixture::organization("acme").id, fixture::organization("globex").id);
-    let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
-                  projects project_roles role_assignments alert_rules tasks live_events audit_events outbox api_tokens \
+    let tables = "organizations members invitations service_accounts inventories workspaces workspace_groups \
+                  group_members projects project_roles role_assignments alert_rules tasks live_events audit_events outbox api_tokens \
                   organization_directory";
 
     // Without a scope no rows are visible.

@@ -1,5 +1,5 @@
 use super::setup::{
-    acme, assignment, audit, dev, later, membership, populate, role, session, task, verifier,
+    acme, assignment, audit, dev, inventory, later, membership, populate, role, session, task, verifier,
 };
 use crate::changeset::{Changeset, IdempotencyRecord, Precondition, RecordKey, Write};
 use crate::error::ErrorKind;
@@ -253,6 +253,7 @@ pub async fn deleting_removes_everything_owned_by_the_record(store: &dyn TenantS
         .insert(assignment("whole", "staff", None))
         .insert(role)
         .insert(task("t"))
+        .insert(inventory("git"))
         .insert(fixture::organization("other"));
     store.commit(nested).await.unwrap();
 
@@ -269,6 +270,7 @@ pub async fn deleting_removes_everything_owned_by_the_record(store: &dyn TenantS
 
     store.commit(Changeset::new().delete(RecordKey::Organization(acme()))).await.unwrap();
     assert!(store.find_member(acme(), id("owner")).await.unwrap().is_none());
+    assert_eq!(store.list_inventories(acme()).await.unwrap(), []);
     assert!(store.find_organization(id("other")).await.unwrap().is_some());
     assert!(store.find_user(id("owner")).await.unwrap().is_some());
 }

@@ -1,5 +1,6 @@
 use super::setup::{
-    acme, assignment, dev, later, membership, populate, role, security_event, session, task, token, verifier,
+    acme, assignment, dev, inventory, later, membership, populate, role, security_event, session, task,
+    token, verifier,
 };
 use crate::changeset::{Changeset, RecordKey, SpentRefresh};
 use crate::fixture::{self, FIXTURE_TIME, id};
@@ -127,6 +128,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         data: serde_json::json!({ "phase": "ready", "n": 1.5, "deep": [null, true] }),
         at: later(2),
     };
+    let (inventory, another_inventory) = (inventory("git"), inventory("ci"));
     let security = security_event("se", id("owner"), later(2));
     let (session, token) = (session("s", id("owner"), later(60)), token("t", id("owner")));
     let changeset = Changeset::new()
@@ -142,6 +144,8 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         .insert(security.clone())
         .insert(session.clone())
         .insert(token.clone())
+        .insert(inventory.clone())
+        .insert(another_inventory.clone())
         .insert(role("reader"))
         .insert(assignment("a", "ops", Some("shop")))
         .insert(task("task"));
@@ -153,6 +157,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_user(robot.id).await.unwrap(), Some(robot));
     assert_eq!(store.find_service_account(acme(), account.id).await.unwrap(), Some(account));
     assert_eq!(store.find_invitation(acme(), invitation.id).await.unwrap(), Some(invitation.clone()));
+    assert_eq!(store.list_inventories(acme()).await.unwrap(), [another_inventory, inventory]);
     assert_eq!(store.list_signing_keys().await.unwrap(), [key]);
     assert_eq!(store.find_host(&host.host.name).await.unwrap(), Some(host.clone()));
     assert_eq!(store.list_hosts().await.unwrap(), [another, host]);
@@ -233,6 +238,7 @@ pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
         .insert(role("reader"))
         .insert(assignment("a", "ops", None))
         .insert(task("t"))
+        .insert(inventory("git"))
         .insert(membership("ops", "owner"));
     store.commit(nested).await.unwrap();
     let (other_org, other_ws): (OrganizationId, WorkspaceId) = (id("other"), id("other"));
@@ -251,6 +257,7 @@ pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
     assert_eq!(store.find_member(other_org, id("owner")).await.unwrap(), None);
     assert_eq!(store.find_workspace_for(other_org, id("owner"), dev()).await.unwrap(), None);
     assert_eq!(store.find_invitation(other_org, id("inv")).await.unwrap(), None);
+    assert_eq!(store.list_inventories(other_org).await.unwrap(), []);
 }
 
 /// A workspace is loaded with all of its records, each kind ordered by id.

@@ -6,11 +6,11 @@ use crate::changeset::Changeset;
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
-    Actor, ApiToken, Assignment, AuditEvent, CustomRole, Grant, Membership, Organization, OrganizationRole,
-    Origin, PresetRole, RoleRef, Rule, Scopes, SecurityEvent, SecurityEventKind, Session, Task, TaskKind,
-    Workspace,
+    Actor, ApiToken, Assignment, AuditEvent, CustomRole, Grant, Inventory, Membership, Organization,
+    OrganizationRole, Origin, PresetRole, RoleRef, Rule, Scopes, SecurityEvent, SecurityEventKind, Session,
+    Task, TaskKind, Workspace,
 };
-use crate::name::{DisplayName, ProviderName, Slug};
+use crate::name::{DisplayName, ManagedObject, ProviderName, Slug};
 use crate::secret::Verifier;
 use crate::store::{PruneCutoffs, TenantStore};
 use crate::version::Version;
@@ -92,6 +92,18 @@ pub(super) fn role(name: &str) -> CustomRole {
 
 pub(super) fn task(name: &str) -> Task {
     lifecycle::new_task(id(name), &fixture::workspace("dev"), TaskKind::Create, id("owner"), FIXTURE_TIME)
+}
+
+pub(super) fn inventory(name: &str) -> Inventory {
+    Inventory {
+        organization_id: acme(),
+        name: Slug::parse(name).unwrap(),
+        objects: [ManagedObject::parse(&dev().to_string()).unwrap()].into(),
+        updated_by: id("owner"),
+        created_at: FIXTURE_TIME,
+        updated_at: later(1),
+        version: Version::new(7),
+    }
 }
 
 pub(super) fn verifier(seed: u64) -> Verifier {

@@ -9,9 +9,9 @@ use super::FaultyStore;
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
-    AuditEvent, AuditFilter, BillingAccount, CustomerId, Event, Hour, Invitation, Member, MeteredHour,
-    Organization, OrganizationCounts, PerMeter, ServiceAccount, UsageHour, UsageReport, User, WebhookEvent,
-    WorkspaceUsage,
+    AuditEvent, AuditFilter, BillingAccount, CustomerId, Event, Hour, Inventory, Invitation, Member,
+    MeteredHour, Organization, OrganizationCounts, PerMeter, ServiceAccount, UsageHour, UsageReport, User,
+    WebhookEvent, WorkspaceUsage,
 };
 use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest};
@@ -103,6 +103,10 @@ impl OrganizationStore for FaultyStore {
         page: &PageRequest,
     ) -> Result<Page<ServiceAccount>> {
         self.inner.list_service_accounts(organization, page).await
+    }
+
+    async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>> {
+        self.inner.list_inventories(organization).await
     }
 
     async fn list_audit_events(

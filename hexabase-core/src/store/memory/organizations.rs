@@ -9,8 +9,8 @@ use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
 use crate::model::{
-    AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, OrganizationRole,
-    ServiceAccount, User, UserKind, Workspace,
+    AuditEvent, AuditFilter, Event, Inventory, Invitation, Member, Organization, OrganizationCounts,
+    OrganizationRole, ServiceAccount, User, UserKind, Workspace,
 };
 use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest, time_position};
@@ -156,6 +156,10 @@ impl OrganizationStore for MemoryStore {
         let state = self.lock();
         let found = state.forward(service_accounts(organization), after).take(page.limit() + 1);
         Ok(page.page(found.cloned().collect(), |account: &ServiceAccount| account.id.to_string()))
+    }
+
+    async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>> {
+        Ok(self.lock().inventories(organization).cloned().collect())
     }
 
     async fn list_audit_events(

@@ -12,8 +12,9 @@ use crate::id::{
     SessionId, TaskId, TokenId, TypedId, UserId, WorkspaceId,
 };
 use crate::model::{
-    AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity, Member,
-    Membership, Organization, Project, RegisteredHost, RoleRef, Session, StoredPlans, User, Workspace,
+    AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity,
+    Inventory, Member, Membership, Organization, Project, RegisteredHost, RoleRef, Session, StoredPlans,
+    User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
@@ -275,6 +276,7 @@ impl State {
                     all(range);
                 }
                 keys.push(RecordKey::BillingAccount(id));
+                keys.extend(self.inventories(id).map(|it| RecordKey::Inventory(id, it.name.clone())));
                 for workspace in self.scan::<Workspace>(workspaces(id)) {
                     keys.extend(self.owned_keys(&RecordKey::Workspace(id, workspace.id)));
                 }
@@ -357,6 +359,16 @@ impl State {
         })
     }
 
+    /// Inventories of an organization, by name.
+    pub(super) fn inventories(&self, organization: OrganizationId) -> impl Iterator<Item = &Inventory> + '_ {
+        // Keys are ordered by the kind of the record first; there is no least name to begin at.
+        let first = RecordKey::ServiceAccount(OrganizationId::greatest(), UserId::greatest());
+        let last = RecordKey::Workspace(OrganizationId::least(), WorkspaceId::least());
+        let all = self.records.range((Bound::Excluded(first), Bound::Excluded(last)));
+        let all = all.filter_map(|(_, record)| Inventory::of(record));
+        all.filter(move |inventory| inventory.organization_id == organization)
+    }
+
     pub(super) fn tokens_of(&self, user: UserId) -> impl Iterator<Item = &ApiToken> + '_ {
         let range = Index::TokenOf(user, TokenId::least())..=Index::TokenOf(user, TokenId::greatest());
         self.index.range(range).filter_map(|entry| match entry {
@@ -389,6 +401,7 @@ fn parents(record: &Record) -> Vec<RecordKey> {
         Record::Member(member) => vec![RecordKey::Organization(member.organization_id)],
         Record::Invitation(invitation) => vec![RecordKey::Organization(invitation.organization_id)],
         Record::ServiceAccount(account) => vec![RecordKey::Organization(account.organization_id)],
+        Record::Inventory(inventory) => vec![RecordKey::Organization(inventory.organization_id)],
         Record::Workspace(workspace) => vec![RecordKey::Organization(workspace.organization_id)],
         Record::Event(event) => vec![RecordKey::Organization(event.organization_id)],
         Record::Group(Group { organization_id: org, workspace_id: ws, parent_id, .. }) => {

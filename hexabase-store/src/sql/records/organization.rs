@@ -1,7 +1,7 @@
 //! Organizations, members, invitations and service accounts.
 
 use hexabase_core::error::Result;
-use hexabase_core::model::{Invitation, Member, Organization, ServiceAccount};
+use hexabase_core::model::{Inventory, Invitation, Member, Organization, ServiceAccount};
 
 use crate::sql::cells::Cells;
 use crate::sql::table::{Binder, Stored, Table};
@@ -123,6 +123,32 @@ impl Stored for ServiceAccount {
             name: cells.parse()?,
             created_by: cells.parse()?,
             created_at: cells.time()?,
+            version: cells.version()?,
+        })
+    }
+}
+
+impl Stored for Inventory {
+    const TABLE: Table = Table {
+        name: "inventories",
+        key: &["organization_id", "name"],
+        columns: &["objects", "updated_by", "created_at", "updated_at", "version"],
+    };
+
+    fn bind(&self, row: &mut Binder) -> Result<()> {
+        row.text(self.organization_id).text(&self.name).json(&self.objects)?.text(self.updated_by);
+        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        Ok(())
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            organization_id: cells.parse()?,
+            name: cells.parse()?,
+            objects: cells.json()?,
+            updated_by: cells.parse()?,
+            created_at: cells.time()?,
+            updated_at: cells.time()?,
             version: cells.version()?,
         })
     }
