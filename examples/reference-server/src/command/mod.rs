@@ -3,6 +3,7 @@
 mod admin;
 mod billing;
 mod client;
+mod declarative;
 mod exit_code;
 mod healthcheck;
 mod migrate;
@@ -78,6 +79,10 @@ enum Command {
     Why(client::Why),
     /// Print log lines of a workspace, oldest first, and with --follow those to come.
     Logs(client::Logs),
+    /// Create and change the objects of organizations as YAML documents describe them.
+    Apply(declarative::Apply),
+    /// Print the objects of organizations as YAML documents for the command apply.
+    Export(declarative::Export),
     /// Print the completions of this program for a shell.
     Completions(client::Completions),
     /// Serve an empty sandbox, a Kubernetes API without workloads, for use with kubectl.
@@ -203,7 +208,7 @@ pub fn run() -> ExitCode {
     let command = CommandLine::parse().command;
     let is_of_client = command.is_of_client();
     match execute(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The terminal gets one line; the log has the details.
             tracing::debug!(?error, "command failed");
@@ -232,14 +237,17 @@ impl Command {
             | Self::Use(_)
             | Self::Resource(_)
             | Self::Why(_)
-            | Self::Logs(_) => true,
+            | Self::Logs(_)
+            | Self::Apply(_)
+            | Self::Export(_) => true,
             _ => false,
         }
     }
 }
 
-fn execute(command: Command) -> Result<()> {
-    match command {
+/// Executes a command, and returns the exit code of a successful one.
+fn execute(command: Command) -> Result<ExitCode> {
+    let done: Result<()> = match command {
         Command::Serve(sources) => serve::serve(read_config(*sources)?, serve::Role::All),
         Command::Api(sources) => serve::serve(read_config(*sources)?, serve::Role::Api),
         Command::Worker(sources) => serve::serve(read_config(*sources)?, serve::Role::Worker),
@@ -270,11 +278,14 @@ fn execute(command: Command) -> Result<()> {
         Command::Resource(resource) => runtime()?.block_on(resource.execute()),
         Command::Why(why) => runtime()?.block_on(why.execute()),
         Command::Logs(logs) => runtime()?.block_on(logs.execute()),
+        Command::Apply(apply) => return runtime()?.block_on(apply.execute()),
+        Command::Export(export) => runtime()?.block_on(export.execute()),
         Command::Completions(completions) => completions.execute(CommandLine::command()),
         Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
         Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.execute()),
         Command::Version => print_line(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn read_config(sources: Sources) -> Result<ProcessConfig> {

@@ -9,6 +9,7 @@ mod chaos;
 mod clusters;
 mod command_line;
 mod console;
+mod declarative;
 mod demonstration;
 mod federation;
 mod generated_client;

@@ -156,7 +156,7 @@ impl Drop for Process {
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    url: String,
+    pub(crate) url: String,
     token: Option<String>,
 }
 

@@ -32,7 +32,8 @@ const OTHERS: [&str; 12] = [
     "version",
     "credential",
 ];
-const OTHER_LEAVES: [&str; 5] = ["billing sync", "billing usage", "login", "logout", "kubeconfig"];
+const OTHER_LEAVES: [&str; 7] =
+    ["apply", "billing sync", "billing usage", "export", "kubeconfig", "login", "logout"];
 
 /// Returns the names of the subcommands of a command, from its help.
 fn subcommands(path: &[&str]) -> Vec<String> {

@@ -11,6 +11,8 @@ use crate::command::client::output::Column;
 /// Operations of the API below organizations that have no command of a declaration, each with the reason.
 const OTHERS: &[(&str, &str)] = &[
     ("GET /organizations/{}/abilities", "for the console"),
+    ("GET /organizations/{}/inventories", "command apply"),
+    ("PATCH /organizations/{}/inventories/{}", "command apply"),
     ("GET /organizations/{}/events", "for the console; --wait polls tasks"),
     ("GET /organizations/{}/workspaces/{}/kubeconfig", "commands kubeconfig and workspaces connect"),
     ("GET /organizations/{}/workspaces/{}/logs", "command logs"),
