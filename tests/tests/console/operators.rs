@@ -62,8 +62,7 @@ async fn a_host_is_registered_cordoned_changed_and_unregistered() {
     assert!(list.text.contains(&format!("href=\"{host}\"")) && list.text.contains("not checked yet"));
 
     let version = value_of(&page, "version");
-    let cordon = [("intent", "cordon"), ("version", version.as_str())];
-    let cordoned = operator.submit(&host, &cordon).await;
+    let cordoned = operator.submit(&host, &[("intent", "cordon")]).await;
     let page = operator.follow(&cordoned).await;
     assert!(
         page.text.contains("The host cluster is cordoned.") && page.text.contains("Undo"),
@@ -71,7 +70,7 @@ async fn a_host_is_registered_cordoned_changed_and_unregistered() {
         page.text
     );
     assert!(page.text.contains("name=\"intent\" value=\"uncordon\""), "{}", page.text);
-    let outdated = operator.submit(&host, &cordon).await;
+    let outdated = operator.submit(&host, &[("version", version.as_str()), ("capacity", "8")]).await;
     assert_eq!(outdated.status, StatusCode::PRECONDITION_FAILED, "{}", outdated.text);
 
     let change = [("region", ""), ("capacity", "9"), ("labels", ""), ("settings", ""), ("kubeconfig", "")];

@@ -19,7 +19,7 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission, VERSION, form_to};
+use crate::form::{Fields, FormState, INTENT, Submission, form_to};
 use crate::language::Texts;
 use crate::pages::api_call::api_call;
 use crate::pages::conflict::{Conflict, is_outdated};
@@ -46,8 +46,8 @@ pub(super) async fn submit(
     let known = context.platform().hosts().get(&name).await?;
     let intent = fields.get(INTENT).to_owned();
     let changed = match intent.as_str() {
-        "cordon" | "uncordon" => cordon(&context, &known, intent == "cordon", expected).await,
-        "unregister" => unregister(&context, &name, &fields, expected).await,
+        "cordon" | "uncordon" => cordon(&context, &known, intent == "cordon").await,
+        "unregister" => unregister(&context, &name, &fields).await,
         _ => update(&context, &name, &fields, expected).await,
     };
     match changed {
@@ -64,23 +64,18 @@ pub(super) async fn submit(
     }
 }
 
-/// Excludes the host from placement or includes it. The other one reverts it.
-async fn cordon(
-    context: &Context,
-    known: &KnownHost,
-    cordoned: bool,
-    expected: Option<Version>,
-) -> Result<(String, Flash)> {
+/// Excludes the host from placement or includes it. The other one reverts it. Neither has a version: changes of the health
+/// increment it, and both mean the same at every version.
+async fn cordon(context: &Context, known: &KnownHost, cordoned: bool) -> Result<(String, Flash)> {
     let name = &known.host.name;
     let command = UpdateHost { cordoned: Some(cordoned), ..UpdateHost::default() };
-    let changed = context.platform().hosts().update(name, &command, expected).await?;
-    let version = changed.registration.map(|known| known.version.number().to_string()).unwrap_or_default();
+    context.platform().hosts().update(name, &command, None).await?;
     let (text, undo) = match cordoned {
         true => (context.text("host-is-cordoned"), "uncordon"),
         false => (context.text("host-is-uncordoned"), "cordon"),
     };
     let url = urls::host(name);
-    let flash = Flash::new(text).with_undo(url.clone(), &[(INTENT, undo), (VERSION, &version)]);
+    let flash = Flash::new(text).with_undo(url.clone(), &[(INTENT, undo)]);
     Ok((url, flash))
 }
 
@@ -95,16 +90,11 @@ async fn update(
     Ok((urls::host(name), Flash::new(context.text("settings-saved"))))
 }
 
-async fn unregister(
-    context: &Context,
-    name: &HostClusterName,
-    fields: &Fields,
-    expected: Option<Version>,
-) -> Result<(String, Flash)> {
+async fn unregister(context: &Context, name: &HostClusterName, fields: &Fields) -> Result<(String, Flash)> {
     if fields.get("confirm_name") != name.as_str() {
         return Err(Error::invalid("confirm_name", context.text("danger-wrong-name")));
     }
-    context.platform().hosts().unregister(name, expected).await?;
+    context.platform().hosts().unregister(name, None).await?;
     let text = context.texts().text_with("host-unregistered", &[("name", name.as_str().into())]);
     Ok((urls::hosts(), Flash::new(text)))
 }
@@ -192,14 +182,14 @@ fn about(context: &Context, known: &KnownHost) -> Markup {
 fn forms(context: &Context, known: &KnownHost, registration: &Registration, form: &FormState) -> Markup {
     let texts = context.texts();
     let host = &known.host;
-    let target = || form_to(context, urls::host(&host.name), Some(registration.version));
+    let target = |version| form_to(context, urls::host(&host.name), version);
     let (intent, label, about) = match host.cordoned {
         false => ("cordon", texts.text("host-cordon"), texts.text("host-cordon-about")),
         true => ("uncordon", texts.text("host-uncordon"), texts.text("host-uncordon-about")),
     };
-    let mut cordon = target();
+    let mut cordon = target(None);
     cordon.hidden.push((INTENT, intent.to_owned()));
-    let mut unregister = target();
+    let mut unregister = target(None);
     unregister.hidden.push((INTENT, "unregister".to_owned()));
     let kubeconfig = kubeconfig_field(&texts, form).hint(texts.text("host-kubeconfig-keep"));
     html! {
@@ -207,7 +197,7 @@ fn forms(context: &Context, known: &KnownHost, registration: &Registration, form
             p { (about) }
             (post_form(&cordon, &html! { button class="button" type="submit" { (label) } }))
         }))
-        (card(&texts.text("settings-title"), None, &post_form(&target(), &html! {
+        (card(&texts.text("settings-title"), None, &post_form(&target(Some(registration.version)), &html! {
             @for placement in placement_fields(&texts, form, Some(known)) { (field(&texts, &placement)) }
             (field(&texts, &kubeconfig))
             (form_actions(&texts, ButtonKind::Primary, &texts.text("settings-save"), &urls::hosts()))
