@@ -59,8 +59,7 @@ enum Command {
     AlertRules(AlertRules),
     /// Print the OpenAPI document of the API.
     Openapi(Openapi),
-    /// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
-    /// credential.
+    /// Sign in to a server. The tokens are stored in a file that only you can read, for the other commands.
     Login(client::Login),
     /// Sign out of a server.
     Logout(client::Logout),

@@ -25,8 +25,7 @@ const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Requested scopes: to act as the user until logout.
 const SCOPE: &str = "openid profile email offline_access";
 
-/// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
-/// credential.
+/// Sign in to a server. The tokens are stored in a file that only you can read, for the other commands.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hexabase login --server https://hexabase.example")]
 pub(crate) struct Login {

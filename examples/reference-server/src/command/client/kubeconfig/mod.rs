@@ -68,7 +68,6 @@ pub(crate) struct Kubeconfig {
 
 /// Add the cluster of a workspace to your kubeconfig, and switch to its context.
 #[derive(Debug, Args)]
-#[command(about = "Add the cluster of a workspace to your kubeconfig, and switch to its context.")]
 #[command(after_help = "Example:\n  hexabase workspaces connect shop")]
 pub(crate) struct Connect {
     #[command(flatten)]

@@ -135,7 +135,9 @@ impl Argument {
 
     /// Returns the argument of the command line.
     pub(super) fn to_clap(self) -> Arg {
-        let mut arg = Arg::new(self.name).help(self.help).required(self.is_required);
+        let mut arg = Arg::new(self.name)
+            .help(self.help.strip_suffix('.').unwrap_or(self.help))
+            .required(self.is_required);
         if !self.is_positional {
             arg = arg.long(self.name);
         }

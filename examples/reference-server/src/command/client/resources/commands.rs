@@ -135,7 +135,7 @@ impl Group {
     }
 
     fn command(&self) -> Command {
-        let command = Command::new(self.name).about(self.about).subcommand_required(true);
+        let command = Command::new(self.name).about(sentence(self.about)).subcommand_required(true);
         let command = command.arg_required_else_help(true).disable_help_subcommand(true);
         let operations = self.operations.iter().map(Operation::command);
         let example = self.operations.iter().flat_map(|operation| operation.examples).next();
@@ -153,7 +153,7 @@ impl Group {
 
 impl Operation {
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(self.name).about(self.about);
+        let mut command = Command::new(self.name);
         for (index, subject) in self.subjects.iter().enumerate() {
             let is_optional = self.is_subject_optional && index + 1 == self.subjects.len();
             command = command.arg(subject_arg(subject, !is_optional));
@@ -169,28 +169,34 @@ impl Operation {
             command = command.arg(scope_arg("project").required(false));
         }
         if let Output::Items { is_paged: true, .. } = self.output {
-            let help = "Maximum number of items.";
+            let help = "Maximum number of items";
             let limit = Arg::new("limit").long("limit").value_name("NUMBER").help(help);
             let limit = limit.value_parser(clap::value_parser!(u32).range(1..=100_000));
             command = command.arg(limit.default_value(DEFAULT_LIMIT));
         }
         if self.is_conditional() {
-            let help = "Change the object only if it has this version, as in its JSON [default: any].";
+            let help = "Change the object only if it has this version, as in its JSON [default: any]";
             let version = Arg::new(IF_VERSION).long(IF_VERSION).value_name("VERSION").help(help);
             command = command.arg(version.value_parser(clap::value_parser!(u64)));
         }
         if self.is_confirmed {
-            let help = "Skip the question for the name.";
+            let help = "Skip the question for the name";
             command = command.arg(Arg::new("yes").long("yes").help(help).action(ArgAction::SetTrue));
         }
         if self.wait != Wait::Never {
             command = command.args(wait_args());
         }
-        let command = CommonOptions::augment_args(command);
+        // The declared description comes after the arguments, since those of a derived type bring their own.
+        let command = CommonOptions::augment_args(command).about(sentence(self.about));
         let examples: Vec<String> = self.examples.iter().map(|example| format!("  {example}")).collect();
         let title = if examples.len() == 1 { "Example" } else { "Examples" };
         command.after_help(format!("{title}:\n{}", examples.join("\n")))
     }
+}
+
+/// Returns a description without its full stop, as clap does with those of derived commands.
+fn sentence(text: &'static str) -> &'static str {
+    text.strip_suffix('.').unwrap_or(text)
 }
 
 fn subject_arg(placeholder: &'static str, is_required: bool) -> Arg {
@@ -206,7 +212,7 @@ fn subject_arg(placeholder: &'static str, is_required: bool) -> Arg {
     }
     let arg = Arg::new(placeholder)
         .value_name(placeholder.to_ascii_uppercase())
-        .help(format!("{noun}{by}{selected}."))
+        .help(format!("{noun}{by}{selected}"))
         .required(is_required);
     match placeholder == "metric" {
         true => arg.value_parser(clap::builder::PossibleValuesParser::new(METRIC_NAMES)),
@@ -219,11 +225,11 @@ fn scope_arg(name: &'static str) -> Arg {
     match name {
         "organization" => arg
             .env("HEXABASE_ORGANIZATION")
-            .help("Organization, by name or id [default: that of hexabase use]."),
+            .help("Organization, by name or id [default: that of hexabase use]"),
         "workspace" => {
-            arg.env("HEXABASE_WORKSPACE").help("Workspace, by name or id [default: that of hexabase use].")
+            arg.env("HEXABASE_WORKSPACE").help("Workspace, by name or id [default: that of hexabase use]")
         }
-        _ => arg.required(true).help("Project, by name or id."),
+        _ => arg.required(true).help("Project, by name or id"),
     }
 }
 
@@ -232,7 +238,7 @@ fn wait_args() -> [Arg; 2] {
     let timeout =
         Arg::new("timeout").long("timeout").value_name("DURATION").requires("wait").default_value("15m");
     [
-        wait.help("Wait until the operation is complete, and show its progress."),
-        timeout.value_parser(super::values::parse_duration).help("Maximum time to wait, such as 90s or 15m."),
+        wait.help("Wait until the operation is complete, and show its progress"),
+        timeout.value_parser(super::values::parse_duration).help("Maximum time to wait, such as 90s or 15m"),
     ]
 }

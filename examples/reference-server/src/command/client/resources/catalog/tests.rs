@@ -207,6 +207,10 @@ fn declarations_are_consistent() {
         for example in operation.examples {
             assert!(example.starts_with(&prefix), "{example}");
         }
+        let command = operation.command();
+        command.clone().debug_assert();
+        let about = command.get_about().unwrap().to_string();
+        assert_eq!(format!("{about}."), operation.about, "{name}");
         let help = operation.about.chars().next().unwrap();
         assert!(help.is_uppercase() && operation.about.ends_with('.'), "{name}: {}", operation.about);
         assert!(operation.wait == Wait::Never || !matches!(operation.output, Output::Items { .. }), "{name}");
