@@ -55,7 +55,7 @@ impl FromRequestParts<ConsoleState> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, state: &ConsoleState) -> Result<Self, Response> {
         let context = Context::from_request_parts(parts, state).await?;
-        require_operator(&context)?;
+        require_operator(&context).map_err(|error| error.into_response())?;
         Ok(Self(context))
     }
 }
@@ -69,15 +69,15 @@ impl FromRequest<ConsoleState> for OperatorSubmission {
 
     async fn from_request(request: Request, state: &ConsoleState) -> Result<Self, Response> {
         let submission = Submission::from_request(request, state).await?;
-        require_operator(&submission.context)?;
+        require_operator(&submission.context).map_err(|error| error.into_response())?;
         Ok(Self(submission))
     }
 }
 
-fn require_operator(context: &Context) -> Result<(), Response> {
+fn require_operator(context: &Context) -> Result<(), PageError> {
     if context.is_operator() {
         return Ok(());
     }
     let error = Error::forbidden("this page is reserved for operators of the installation");
-    Err(PageError::from(error).into_response())
+    Err(error.into())
 }
