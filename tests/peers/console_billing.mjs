@@ -100,17 +100,17 @@ await run(async () => {
   await expectText('This one adds nothing to the next invoice.');
 
   await page.goto(`${billing}/budget`);
-  await page.locator('[name=amount]').fill('much');
+  await page.locator('#amount').fill('much');
   await submit('Set the budget');
   await expectText('There is a problem');
   await inspect('rejected budget');
-  await page.locator('[name=amount]').fill('49.90');
+  await page.locator('#amount').fill('49.90');
   await submit('Set the budget');
   await expectText('The budget is changed.');
   await inspect('budget');
   await submit('Undo');
   await expectText('The budget is changed.');
-  if ((await page.locator('[name=amount]').inputValue()) !== '') problems.push('the budget is not removed');
+  if ((await page.locator('#amount').inputValue()) !== '') problems.push('the budget is not removed');
 
   const plan = `${billing}/plans/business`;
   await page.goto(plan);
