@@ -121,6 +121,7 @@ metered-by-hour = { $meter } by day and hour
 metered-by-meter = Usage by kind
 metered-by-workspace = { $meter } by workspace
 metered-by-workspace-caption = Usage by workspace
+metered-charge = Cost
 metered-consistent = matches
 metered-cost = Cost beyond the included amounts
 metered-cost-none = Usage is charged with a paid plan only.

@@ -118,6 +118,7 @@ metered-by-hour = { $meter }の日別・時間別の使用量
 metered-by-meter = 種類別の使用量
 metered-by-workspace = { $meter }のワークスペース別の使用量
 metered-by-workspace-caption = ワークスペース別の使用量
+metered-charge = 費用
 metered-consistent = 一致
 metered-cost = プランに含む量を超えた費用
 metered-cost-none = 使用量の料金は有料プランでのみ発生します。

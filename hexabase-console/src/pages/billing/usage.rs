@@ -138,7 +138,7 @@ fn meters(texts: &Texts, facts: &UsagePage) -> Markup {
             Column::text(texts.text("billing-meter")),
             Column::number(texts.text("metered-used")),
             Column::number(texts.text("metered-included")),
-            Column::number(texts.text("metered-cost")),
+            Column::number(texts.text("metered-charge")),
             Column::number(texts.text("metered-unmeasured")),
         ],
         rows: total.iter().map(row).collect(),
