@@ -69,6 +69,12 @@ impl Auth {
         Self { workloads: Some(workloads), ..self }
     }
 
+    /// `true` if tokens of other issuers can be exchanged for cluster tokens of service accounts.
+    #[must_use]
+    pub const fn accepts_workload_tokens(&self) -> bool {
+        self.workloads.is_some()
+    }
+
     /// Returns the platform.
     #[must_use]
     pub const fn platform(&self) -> &Platform {

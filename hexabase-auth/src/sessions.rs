@@ -360,6 +360,17 @@ impl Sessions<'_> {
         Ok((changeset, ids))
     }
 
+    /// Revokes all sessions of a user except one and those that it was derived from, effective immediately.
+    ///
+    /// # Errors
+    /// `Unavailable`; some of the sessions may then be revoked.
+    pub async fn revoke_others(&self, user: UserId, except: SessionId, origin: &Origin) -> Result<()> {
+        for id in other_sessions(&self.list(user).await?, except) {
+            self.end(id, SecurityEventKind::SessionRevoked, origin).await?;
+        }
+        Ok(())
+    }
+
     /// Revokes all sessions of a user, effective immediately.
     ///
     /// # Errors
@@ -388,15 +399,27 @@ fn derived_sessions(alive: Vec<Session>, ended: &BTreeSet<SessionId>) -> Vec<Ses
     derived
 }
 
-/// Returns the oldest of a user's active sessions that must end so that a new one can start. The sessions that the new
-/// one is derived from stay.
-fn surplus_sessions(alive: &[Session], parent: Option<SessionId>, maximum: usize) -> Vec<SessionId> {
-    let mut ancestors = BTreeSet::from_iter(parent);
+/// Returns a user's active sessions without one of them and its ancestors.
+fn other_sessions(alive: &[Session], except: SessionId) -> Vec<SessionId> {
+    let spared = with_ancestors(alive, except);
+    alive.iter().map(|session| session.id).filter(|id| !spared.contains(id)).collect()
+}
+
+/// Returns the sessions that one of a user's active sessions, oldest first, was derived from, and that session.
+fn with_ancestors(alive: &[Session], of: SessionId) -> BTreeSet<SessionId> {
+    let mut ancestors = BTreeSet::from([of]);
     for session in alive.iter().rev() {
         if ancestors.contains(&session.id) {
             ancestors.extend(session.parent_id);
         }
     }
+    ancestors
+}
+
+/// Returns the oldest of a user's active sessions that must end so that a new one can start. The sessions that the new
+/// one is derived from stay.
+fn surplus_sessions(alive: &[Session], parent: Option<SessionId>, maximum: usize) -> Vec<SessionId> {
+    let ancestors = parent.map(|parent| with_ancestors(alive, parent)).unwrap_or_default();
     let surplus = (alive.len() + 1).saturating_sub(maximum);
     let oldest = alive.iter().map(|session| session.id).filter(|id| !ancestors.contains(id));
     oldest.take(surplus).collect()

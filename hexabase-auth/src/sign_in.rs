@@ -8,7 +8,7 @@ use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::SessionId;
 use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
-use hexabase_core::model::Origin;
+use hexabase_core::model::{Identity, Origin};
 use hexabase_core::name::ProviderName;
 use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
@@ -204,6 +204,30 @@ impl<'a> SignIn<'a> {
     ) -> Result<StartedLogin> {
         let session = require_session(caller)?;
         self.begin(provider, request, Some(session)).await
+    }
+
+    /// Lists the accounts at providers that the caller can sign in with.
+    ///
+    /// # Errors
+    /// - `Forbidden` for a caller without a session.
+    /// - `Unavailable`.
+    pub async fn linked_accounts(&self, caller: &Caller) -> Result<Vec<Identity>> {
+        require_session(caller)?;
+        self.0.platform.users().identities(caller.principal.user_id).await
+    }
+
+    /// Unlinks an account at a provider from the caller, who cannot sign in with it any more. Sessions continue.
+    ///
+    /// # Errors
+    /// - `Forbidden` for a caller without a session.
+    /// - `NotFound` if the caller has no such account.
+    /// - `Conflict` with code `last_identity` if no account at a provider of this server would remain.
+    /// - `Unavailable`.
+    pub async fn unlink(&self, caller: &Caller, provider: &str, subject: &str) -> Result<()> {
+        require_session(caller)?;
+        let is_usable = |identity: &Identity| self.provider(identity.provider.as_str()).is_ok();
+        let users = self.0.platform.users();
+        users.unlink(caller.principal.user_id, (provider, subject), is_usable, &caller.origin).await
     }
 
     async fn begin(

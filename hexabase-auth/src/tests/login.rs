@@ -285,3 +285,41 @@ async fn a_signed_in_user_can_link_an_account_that_no_other_user_has() {
     let error = env.auth.sign_in().start_link(&automation, "dev", login_to("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
 }
+
+#[tokio::test]
+async fn an_account_is_unlinked_unless_it_is_the_last_one() {
+    let env = test_env().await;
+    let (ann, bob) = (env.sign_in("ann@example.com").await, env.sign_in("bob@example.com").await);
+    let sign_in = env.auth.sign_in();
+    let accounts = async |pair: &TokenPair| -> Vec<(String, String)> {
+        let linked = sign_in.linked_accounts(&caller(pair)).await.unwrap();
+        linked.into_iter().map(|it| (it.provider.to_string(), it.subject)).collect()
+    };
+    let [(provider, subject)] = accounts(&ann).await.try_into().unwrap();
+    let last = sign_in.unlink(&caller(&ann), &provider, &subject).await.unwrap_err();
+    assert_eq!(last.code(), "last_identity");
+    let foreign = sign_in.unlink(&caller(&bob), &provider, &subject).await.unwrap_err();
+    assert_eq!(foreign.kind(), ErrorKind::NotFound);
+
+    // An account at a provider that the server does not have any more is of no use.
+    let removed = ProviderName::parse("removed").unwrap();
+    let identity =
+        ExternalIdentity { subject: "r1".to_owned(), verified_email: None, name: None, auth_time: None };
+    env.auth.platform.users().link(ann.user_id, &removed, &identity, &origin()).await.unwrap();
+    let last = sign_in.unlink(&caller(&ann), &provider, &subject).await.unwrap_err();
+    assert_eq!(last.code(), "last_identity");
+    sign_in.unlink(&caller(&ann), "removed", "r1").await.unwrap();
+    assert_eq!(accounts(&ann).await.len(), 1);
+    assert!(env.security_events(&ann).await.contains(&SecurityEventKind::IdentityUnlinked));
+
+    let started = sign_in.start_link(&caller(&ann), "dev", login_to("/")).await.unwrap();
+    let (code, state) = approve(&env, &started.authorization_url, "ann@work.example").await;
+    sign_in.finish("dev", callback(state, code), &started.binding, &origin()).await.unwrap();
+    sign_in.unlink(&caller(&ann), &provider, &subject).await.unwrap();
+    assert!(env.is_valid(&ann.access_token).await, "sessions continue");
+    let left = accounts(&ann).await;
+    assert!(left.len() == 1 && left[0].1 != subject, "{left:?}");
+    let automation = Credential::Token(hexabase_core::fixture::id("token"), Scopes::all());
+    let automation = Caller::new(Principal { user_id: ann.user_id, credential: automation });
+    assert_eq!(sign_in.linked_accounts(&automation).await.unwrap_err().kind(), ErrorKind::Forbidden);
+}

@@ -183,6 +183,24 @@ async fn a_forged_refresh_token_does_not_end_the_session() {
 }
 
 #[tokio::test]
+async fn the_other_sessions_end_and_the_one_that_a_session_was_derived_from_continues() {
+    let env = test_env().await;
+    let (own, other) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
+    let stranger = env.sign_in("bob@example.com").await;
+    let sessions = env.auth.sessions();
+    let derived = sessions.derive(own.session_id, &origin()).await.unwrap();
+    let of_other = sessions.derive(other.session_id, &origin()).await.unwrap();
+    sessions.revoke_others(derived.user_id, derived.session_id, &origin()).await.unwrap();
+    for (pair, alive) in
+        [(&own, true), (&derived, true), (&stranger, true), (&other, false), (&of_other, false)]
+    {
+        assert_eq!(env.is_valid(&pair.access_token).await, alive, "{pair:?}");
+    }
+    sessions.revoke_others(own.user_id, own.session_id, &origin()).await.unwrap();
+    assert!(env.is_valid(&own.access_token).await && !env.is_valid(&derived.access_token).await);
+}
+
+#[tokio::test]
 async fn a_revocation_is_immediate_and_survives_a_restart() {
     let env = test_env().await;
     let (active, ended) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);

@@ -97,7 +97,7 @@ actions! {
     InvitationsManage = "invitations.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Create a service account.
     ServiceAccountCreate = "service_account.create", Organization, ADMIN_ROLES, None, OrganizationsWrite;
-    /// List and delete service accounts, and create their tokens.
+    /// List and delete service accounts, and create, list and delete their tokens.
     ServiceAccountsManage = "service_accounts.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Read the audit log.
     AuditRead = "audit.read", Organization, ADMIN_ROLES, None, OrganizationsRead;

@@ -108,6 +108,8 @@ pub enum SecurityEventKind {
     ClientAuthorized,
     /// Another provider's identity was linked to the account.
     IdentityLinked,
+    /// The identity of a provider was unlinked from the account.
+    IdentityUnlinked,
     /// A refresh token was exchanged.
     TokenRefreshed,
     /// An old refresh token was used again; the session was revoked.
@@ -127,6 +129,7 @@ string_enum!(SecurityEventKind {
     SignIn = "signed_in",
     ClientAuthorized = "client_authorized",
     IdentityLinked = "identity_linked",
+    IdentityUnlinked = "identity_unlinked",
     TokenRefreshed = "token_refreshed",
     RefreshReused = "refresh_reused",
     SessionRevoked = "session_revoked",

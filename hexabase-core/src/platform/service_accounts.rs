@@ -7,7 +7,7 @@ use super::{Authorization, Caller, Idempotent, Platform, PlatformInner};
 use crate::access::{Action, check_role_grant, check_scope_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
-use crate::id::{OrganizationId, UserId};
+use crate::id::{OrganizationId, TokenId, UserId};
 use crate::limits;
 use crate::model::{ApiToken, Member, OrganizationRole, Scopes, ServiceAccount, User, UserKind};
 use crate::name::{DisplayName, Slug};
@@ -145,6 +145,22 @@ impl ServiceAccounts<'_> {
         Ok(Page { items, next })
     }
 
+    /// Returns a service account with its membership of the organization.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's role; `NotFound` for an unknown account.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: UserId,
+    ) -> Result<(ServiceAccount, Member)> {
+        self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+        let account = self.find(organization, id).await?;
+        let member = self.0.store.find_member(organization, id).await?;
+        Ok((account, member.ok_or_else(|| Error::not_found("service account"))?))
+    }
+
     /// Deletes a service account with its tokens and its memberships of groups.
     ///
     /// # Errors
@@ -217,6 +233,62 @@ impl ServiceAccounts<'_> {
                     .insert(new_token.token.clone())
                     .audit(entry);
                 Ok((changeset, new_token))
+            })
+            .await
+    }
+
+    /// Lists the API tokens of a service account, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's role; `NotFound` for an unknown account.
+    pub async fn list_tokens(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: UserId,
+        page: &PageRequest,
+    ) -> Result<Page<ApiToken>> {
+        self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+        self.find(organization, id).await?;
+        self.0.store.list_api_tokens(id, page).await
+    }
+
+    /// Deletes an API token of a service account. Requests with the token are rejected immediately.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's role; `NotFound` for an unknown account, and for a token that
+    /// is not one of the account.
+    pub async fn delete_token(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: UserId,
+        token: TokenId,
+    ) -> Result<()> {
+        self.0
+            .transact(|| async {
+                self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+                let root = self.0.organization(organization).await?;
+                self.find(organization, id).await?;
+                let found = self.0.store.find_api_token(token).await?;
+                let found =
+                    found.filter(|token| token.user_id == id && token.organization_id == Some(organization));
+                let found = found.ok_or_else(|| Error::not_found("token"))?;
+                let resource = format!("{organization}/{id}/{token}");
+                let audit_value = serde_json::json!({ "name": found.name, "scopes": found.scopes });
+                let entry = self.0.audit(
+                    caller,
+                    organization,
+                    "service_account.delete_token",
+                    resource,
+                    audit_value,
+                    (),
+                );
+                let changeset = Changeset::new()
+                    .organization(root, self.0.now())
+                    .delete(RecordKey::ApiToken(token))
+                    .audit(entry);
+                Ok((changeset, ()))
             })
             .await
     }

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::PlatformInner;
-use crate::changeset::Changeset;
+use super::commit::require_version;
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::identity::ExternalIdentity;
@@ -85,6 +86,71 @@ impl Users<'_> {
             }
         }
         Err(Error::unavailable("linking the identity conflicted with a concurrent change; try again"))
+    }
+
+    /// Changes the display name of a person. Organizations keep their names.
+    ///
+    /// # Errors
+    /// - `NotFound` if there is no such person.
+    /// - `Conflict` with code `precondition_failed` if the version differs from `expected`.
+    /// - `Unavailable`.
+    pub async fn rename(&self, user: UserId, name: &DisplayName, expected: Option<Version>) -> Result<User> {
+        self.0
+            .transact(|| async {
+                let known = self.0.store.find_user(user).await?;
+                let known = known.filter(|user| user.kind == UserKind::Person);
+                let known = known.ok_or_else(|| Error::not_found("user"))?;
+                require_version(expected, known.version)?;
+                let now = self.0.now();
+                let version = known.version.next();
+                let renamed = User { name: name.clone(), version, updated_at: now, ..known.clone() };
+                Ok((Changeset::new().user(User { name: name.clone(), ..known }, now), renamed))
+            })
+            .await
+    }
+
+    /// Lists the identities that a user can sign in with.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn identities(&self, user: UserId) -> Result<Vec<Identity>> {
+        self.0.store.list_identities(user).await
+    }
+
+    /// Unlinks an identity from a user, who cannot sign in with it any more. One identity for which `is_usable` is `true`
+    /// remains. Sessions that began with the identity continue.
+    ///
+    /// # Errors
+    /// - `NotFound` if the user has no such identity.
+    /// - `Conflict` with code `last_identity` if the user could not sign in any more.
+    /// - `Unavailable`.
+    pub async fn unlink(
+        &self,
+        user: UserId,
+        (provider, subject): (&str, &str),
+        is_usable: impl Fn(&Identity) -> bool + Send + Sync,
+        origin: &Origin,
+    ) -> Result<()> {
+        self.0
+            .transact(|| async {
+                // The version of the user detects that another identity is unlinked at the same time.
+                let known = self.0.store.find_user(user).await?.ok_or_else(|| Error::not_found("user"))?;
+                let identities = self.0.store.list_identities(user).await?;
+                let is_named = |identity: &Identity| {
+                    identity.provider.as_str() == provider && identity.subject == subject
+                };
+                let (named, remaining): (Vec<_>, Vec<_>) = identities.into_iter().partition(is_named);
+                let identity = named.into_iter().next().ok_or_else(|| Error::not_found("identity"))?;
+                if !remaining.iter().any(&is_usable) {
+                    let message =
+                        "this is the last account that you can sign in with; link another one first";
+                    return Err(Error::conflict("last_identity", message));
+                }
+                let event = self.0.security_event(user, None, SecurityEventKind::IdentityUnlinked, origin);
+                let key = RecordKey::Identity(identity.provider, identity.subject);
+                Ok((Changeset::new().delete(key).insert(event).user(known, self.0.now()), ()))
+            })
+            .await
     }
 
     fn identity(
