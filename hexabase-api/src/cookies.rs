@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum_extra::extract::CookieJar;
 use cookie::{Cookie, CookieBuilder, SameSite};
 use hexabase_auth::Auth;
 pub(crate) use hexabase_auth::SESSION_COOKIE;
@@ -9,6 +10,10 @@ use hexabase_core::Platform;
 
 /// Cookie with the CSRF token, which scripts send as `X-CSRF-Token`.
 pub(crate) const CSRF_COOKIE: &str = "hexabase_csrf";
+/// Cookie with the name of the provider that the browser signed in with last. It is no secret and proves nothing.
+const PROVIDER_COOKIE: &str = "hexabase_provider";
+/// Time for which a browser keeps the name of the provider.
+const PROVIDER_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Prefix of the cookies that bind the sign-ins in progress to their browser, one each.
 pub(crate) const LOGIN_COOKIE: &str = "hexabase_login";
 
@@ -43,4 +48,15 @@ pub(crate) fn build_cookie(
 #[must_use]
 pub fn expired_cookie(auth: &Auth, name: &str) -> Cookie<'static> {
     cookie_for(auth, name, String::new(), Duration::ZERO).build()
+}
+
+/// Returns the cookie with the provider that a browser signed in with.
+pub(crate) fn provider_cookie(auth: &Auth, provider: &str) -> Cookie<'static> {
+    cookie_for(auth, PROVIDER_COOKIE, provider.to_owned(), PROVIDER_LIFETIME).http_only(true).build()
+}
+
+/// Returns the name of the provider that a browser signed in with last; `None` if it is unknown.
+#[must_use]
+pub fn last_provider(auth: &Auth, jar: &CookieJar) -> Option<String> {
+    jar.get(&auth.cookie_name(PROVIDER_COOKIE)).map(|cookie| cookie.value().to_owned())
 }

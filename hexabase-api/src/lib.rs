@@ -108,7 +108,7 @@ use hexabase_core::billing::WebhookEndpoint;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use caller::PageCaller;
-pub use cookies::{cookie_for, expired_cookie};
+pub use cookies::{cookie_for, expired_cookie, last_provider};
 pub use event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageStreamLimits};
 pub use extract::Path;
 use html_pages::HtmlPages;

@@ -226,6 +226,15 @@ path_params! {
         /// Id of the token, `tok_…`.
         tok: TokenId
     }
+    /// Path of an API token of a service account.
+    ServiceAccountTokenPath {
+        /// Id of the organization, `org_…`.
+        org: OrganizationId,
+        /// Id of the service account, `usr_…`.
+        id: UserId,
+        /// Id of the token, `tok_…`.
+        tok: TokenId
+    }
     /// Path of a sign-in provider.
     ProviderPath {
         /// Id of the provider, as listed by `GET /auth/providers`.

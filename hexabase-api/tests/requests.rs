@@ -42,12 +42,13 @@ fn a_form_is_parsed_to_the_same_command_as_json() {
         MemberRoleUpdate, NewInvitation, NewOrganization, NewServiceAccount, OrganizationPatch,
     };
     use projects::requests::{NewProject, ProjectPatch};
-    use sign_in::requests::{DevIdentity, NewApiToken};
+    use sign_in::requests::{DevIdentity, NewApiToken, UserPatch};
     use workspaces::requests::{NewNodePool, NewWorkspace, WorkspacePatch};
 
     let name = json!({ "name": "acme", "display_name": "Acme" });
     assert_same!(NewOrganization, name, "csrf=x&name=acme&display_name=Acme");
     assert_same!(OrganizationPatch, json!({}), "display_name=");
+    assert_same!(UserPatch, json!({ "name": "Ann" }), "name=Ann");
     assert_same!(NewInvitation, json!({ "email": "b@x.org", "role": "admin" }), "email=b%40x.org&role=admin");
     assert_same!(MemberRoleUpdate, json!({ "role": "billing" }), "role=billing");
     assert_same!(NewServiceAccount, json!({ "name": "ci" }), "name=ci&role=");

@@ -14,7 +14,7 @@ use hexabase_auth::Auth;
 use hexabase_core::Platform;
 use hexabase_core::access::{Ability, Action, Decision, EffectiveRoles, authorize};
 use hexabase_core::error::Error;
-use hexabase_core::id::OrganizationId;
+use hexabase_core::id::{OrganizationId, SessionId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{Member, Organization, User};
 use hexabase_core::page::PageRequest;
@@ -94,7 +94,7 @@ impl Context {
         let mut jar = CookieJar::from_headers(&parts.headers);
         let (mut flash, mut saved) = (None, None);
         if parts.method.is_safe() {
-            (flash, jar) = Flash::take(auth, jar);
+            (flash, jar) = Flash::take(auth, profile.user.id, jar);
             (saved, jar) = saved_form::take(auth, jar, parts.uri.path(), caller.principal.user_id);
         }
         Ok(Self {
@@ -141,6 +141,16 @@ impl Context {
     #[must_use]
     pub(crate) fn idempotency_key(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.platform().ids().bytes::<16>())
+    }
+
+    /// Returns the session of the user.
+    ///
+    /// # Errors
+    /// `forbidden` for a user whom another system vouches for, and for a program: both have no session here.
+    pub(crate) fn require_session(&self) -> Result<SessionId, PageError> {
+        let message = "this page requires a session of this server; sign in here";
+        let session = self.caller.principal.credential.session();
+        session.ok_or_else(|| Error::forbidden(message).into())
     }
 
     /// `true` if the user may open the operators' area.

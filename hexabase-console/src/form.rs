@@ -288,6 +288,7 @@ pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
         "order_pending" => texts.text("error-order-pending"),
         "last_payment_method" => texts.text("error-last-payment-method"),
         "default_payment_method" => texts.text("error-default-payment-method"),
+        "last_identity" => texts.text("error-last-identity"),
         _ => detail.to_owned(),
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn document(status: StatusCode, document: &Markup, form_destination: 
 
 /// Redirects to the next page, which shows a message.
 pub(crate) fn see_other(context: Context, url: &str, flash: &Flash) -> Response {
-    let jar = flash.put(context.state.api.auth(), context.jar);
+    let jar = flash.clone().put(context.state.api.auth(), context.user.id, context.jar);
     (jar, Redirect::to(url)).into_response()
 }
 

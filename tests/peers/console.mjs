@@ -1,6 +1,7 @@
 // Uses the console of a development server as a user does: node console.mjs CHROMIUM URL SCRIPTS AXE
 // SCRIPTS is "on" or "off"; AXE is the path of axe-core. Prints one JSON line with what went wrong.
 import { observe } from './console_observe.mjs';
+import { account } from './console_account.mjs';
 import { journey } from './console_page.mjs';
 
 const [executablePath, url, scripts, axePath] = process.argv.slice(2);
@@ -36,6 +37,7 @@ await run(async () => {
   await inspect('members');
 
   const organization = page.url().replace(/\/members.*/, '');
+  await account({ page, url, organization, hasScripts, inspect, submit, expectText, problems });
   await page.goto(`${organization}/workspaces/new`);
   await inspect('new workspace');
   await page.locator('[name=name]').fill('shop');

@@ -74,6 +74,7 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/api/v1/me/tokens") => token_request(),
         ("POST", "/api/v1/invitations/accept") => json!({ "token": "hxi_forged" }),
         ("POST", "/auth/token") => json!({}),
+        ("PATCH", "/auth/me") => json!({ "name": "Renamed" }),
         ("POST", "/auth/link/{provider}") => json!({ "return_to": "/" }),
         ("POST", "/auth/refresh") => json!({ "refresh_token": "hxr_forged" }),
         ("POST", "/auth/dev/login") => json!({ "email": "new-user@example.com" }),

@@ -18,7 +18,7 @@ use hexabase_core::worker::Worker;
 use serde_json::json;
 
 use crate::backends::{self, BackendHandles};
-use crate::{Client, SentMails, UnmeteredMetrics, hosts};
+use crate::{Client, SentMails, UnmeteredMetrics, hosts, request_bodies};
 
 /// Public URL of the test platform.
 const URL: &str = "https://hexabase.example";
@@ -107,6 +107,7 @@ impl PathParams {
         let template = template
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-project}")
             .replace("metrics/workspaces/{workspace}", "metrics/workspaces/{ws}")
+            .replace("service-accounts/{id}/tokens/{tok}", "service-accounts/{id}/tokens/{tok-account}")
             .replace("node-pools/{id}", "node-pools/{id-pool}")
             .replace("alert-rules/{id}", "alert-rules/{id-alert-rule}")
             .replace("alerts/{id}", "alerts/{id-alert-rule}")
@@ -296,6 +297,8 @@ impl TestApp {
         let account = client
             .create(&format!("{o}/service-accounts"), &json!({"name": "robot", "role": "member"}))
             .await;
+        let tokens = format!("{o}/service-accounts/{account}/tokens");
+        let account_token = client.create(&tokens, &request_bodies::token_request()).await;
 
         let ws = client.create(&format!("{o}/workspaces"), &json!({"name": "shop", "plan_id": "team"})).await;
         let w = format!("{o}/workspaces/{ws}");
@@ -336,6 +339,7 @@ impl TestApp {
             ("inv-billing", invoice),
             ("pm", pm),
             ("id", account),
+            ("tok-account", account_token),
             ("id-pool", pool.clone()),
             ("pool", pool),
             ("id-alert-rule", rule),

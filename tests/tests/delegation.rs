@@ -136,6 +136,42 @@ async fn a_token_grants_no_right_in_a_workspace_beyond_its_own_scopes() {
 }
 
 #[tokio::test]
+async fn tokens_of_a_service_account_are_listed_and_deleted_in_its_organization_only() {
+    let acme = Acme::new().await;
+    let accounts = format!("{}/service-accounts", acme.org);
+    let create = async |name: &str| {
+        acme.ann.client.create(&accounts, &json!({ "name": name, "role": "member" })).await
+    };
+    let (robot, other) = (create("robot").await, create("other").await);
+    let body = json!({ "name": "ci", "scopes": ["organizations:read"] });
+    let created = acme.ann.client.send_ok(Method::POST, &format!("{accounts}/{robot}/tokens"), &body).await;
+    let own = acme.ann.client.create("/api/v1/me/tokens", &body).await;
+    let client = acme.app.anonymous().with_bearer(created["secret"].as_str().unwrap());
+    client.get(&acme.org).await;
+
+    assert_eq!(acme.ann.client.get(&format!("{accounts}/{robot}")).await["name"], "robot");
+    let listed = acme.ann.client.get(&format!("{accounts}/{robot}/tokens")).await;
+    assert_eq!(listed["items"][0]["id"], created["id"]);
+    assert!(listed["items"][0].get("secret").is_none());
+    let token = created["id"].as_str().unwrap();
+    for path in [
+        format!("{accounts}/{other}/tokens/{token}"),
+        format!("{accounts}/{robot}/tokens/{own}"),
+        format!("{accounts}/{}/tokens/{own}", acme.ann.id),
+    ] {
+        let response = acme.ann.client.send(Method::DELETE, &path, &Value::Null).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}: {}", response.text);
+    }
+    let path = format!("{accounts}/{robot}/tokens/{token}");
+    acme.ann.client.send_ok(Method::DELETE, &path, &Value::Null).await;
+    let rejected = client.send(Method::GET, &acme.org, &Value::Null).await;
+    assert_eq!(rejected.status, StatusCode::UNAUTHORIZED, "{}", rejected.text);
+    let log =
+        acme.ann.client.get(&format!("{}/audit-events?action=service_account.delete_token", acme.org)).await;
+    assert_eq!(log["items"][0]["before"]["name"], "ci");
+}
+
+#[tokio::test]
 async fn a_replay_is_for_the_same_credential_and_contains_no_secret() {
     let acme = Acme::new().await;
     let accounts = format!("{}/service-accounts", acme.org);

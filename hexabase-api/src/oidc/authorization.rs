@@ -101,7 +101,7 @@ impl Issuer {
 
     /// Redirects to the only provider, or shows the choice between several.
     fn sign_in(&self, required: &SignInRequired) -> Response {
-        let options = sign_in_options(&self.auth, required);
+        let options = sign_in_options(&self.auth, required, None);
         match options.as_slice() {
             [only] => redirect(only.url.clone()),
             options => self.pages.choose_provider(options),
@@ -140,9 +140,14 @@ impl Issuer {
     }
 }
 
-/// Returns the choice of a sign-in provider, with URLs on this server.
+/// Returns the choice of a sign-in provider, with URLs on this server. The one that was used last, if it is known, is the
+/// first.
 #[must_use]
-pub fn sign_in_options(auth: &Auth, required: &SignInRequired) -> Vec<SignInOption> {
+pub fn sign_in_options(
+    auth: &Auth,
+    required: &SignInRequired,
+    last_provider: Option<&str>,
+) -> Vec<SignInOption> {
     let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", &server_path(&required.return_to));
@@ -155,7 +160,10 @@ pub fn sign_in_options(auth: &Auth, required: &SignInRequired) -> Vec<SignInOpti
         let url = server_path(&format!("/auth/login/{}?{}", provider.name(), query.finish()));
         SignInOption { title: provider.title().to_owned(), url }
     };
-    auth.sign_in().providers().map(option).collect()
+    let mut providers: Vec<_> = auth.sign_in().providers().collect();
+    // The sort is stable: the others keep the order of the configuration.
+    providers.sort_by_key(|provider| Some(provider.name().as_str()) != last_provider);
+    providers.into_iter().map(option).collect()
 }
 
 fn redirect(url: String) -> Response {

@@ -14,12 +14,12 @@ use utoipa_axum::routes;
 use super::requests::NewServiceAccount;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::path_params::{OrganizationPath, ServiceAccountPath};
+use crate::path_params::{OrganizationPath, ServiceAccountPath, ServiceAccountTokenPath};
 use crate::problem::{ApiResult, Problems};
 use crate::requests::PageQuery;
 use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
-use crate::sign_in::api_tokens::TokenWithSecret;
+use crate::sign_in::api_tokens::{TokenView, TokenWithSecret};
 use crate::sign_in::requests::NewApiToken;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -27,7 +27,11 @@ where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(remove)).routes(routes!(create_token))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, remove))
+        .routes(routes!(create_token, list_tokens))
+        .routes(routes!(remove_token))
 }
 
 /// Identity for automation that belongs to an organization. It can be a member of groups, and has API tokens.
@@ -98,6 +102,20 @@ async fn list(
     pager.list(page, ServiceAccountView::from)
 }
 
+/// Get a service account
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/service-accounts/{id}", tag = "Organizations",
+    params(ServiceAccountPath), responses((status = 200, body = ServiceAccountView), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn get(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
+) -> ApiResult<ApiResponse<ServiceAccountView>> {
+    let (account, member) = platform.service_accounts().get(&caller, path.org, path.id).await?;
+    let version = account.version;
+    Ok(ApiResponse::ok((account, member.role).into()).version(version))
+}
+
 /// Delete a service account
 ///
 /// Its tokens and group memberships are deleted, too.
@@ -129,6 +147,40 @@ async fn create_token(
 ) -> ApiResult<ApiResponse<TokenWithSecret>> {
     let accounts = platform.service_accounts();
     let created = accounts.create_token(&caller, path.org, path.id, &body.parse()?).await?;
-    let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens", path.org, path.id);
+    let token = created.value.token.id;
+    let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens/{token}", path.org, path.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
+}
+
+/// List the API tokens of a service account
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/service-accounts/{id}/tokens", tag = "Organizations",
+    params(ServiceAccountPath, PageQuery), responses((status = 200, body = List<TokenView>), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn list_tokens(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<TokenView>>> {
+    let request = pager.request(&query)?;
+    let page = platform.service_accounts().list_tokens(&caller, path.org, path.id, &request).await?;
+    pager.list(page, TokenView::from)
+}
+
+/// Delete an API token of a service account
+///
+/// Requests with the token are rejected immediately.
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/service-accounts/{id}/tokens/{tok}", tag = "Organizations",
+    params(ServiceAccountTokenPath), responses((status = 204, description = "The token is deleted."), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn remove_token(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountTokenPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.service_accounts().delete_token(&caller, path.org, path.id, path.tok).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

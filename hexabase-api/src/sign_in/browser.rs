@@ -12,22 +12,27 @@ use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use hexabase_auth::{Auth, LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
 use hexabase_core::error::Error;
-use hexabase_core::model::{Invitation, Organization};
+use hexabase_core::model::{Invitation, Organization, User};
+use hexabase_core::name::DisplayName;
 use hexabase_core::platform::Caller;
+use hexabase_core::version::Version;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::requests::{CallbackQuery, LinkOptions, LoginQuery, Refresh};
+use super::requests::{CallbackQuery, LinkOptions, LoginQuery, Refresh, UserPatch};
 use crate::caller::{Authenticated, ClientOrigin};
-use crate::cookies::{CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, expired_cookie};
-use crate::extract::{Body, Path, Query};
+use crate::cookies::{
+    CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, expired_cookie, provider_cookie,
+};
+use crate::extract::{Body, IfMatch, Path, Query};
 use crate::organizations::members::UserView;
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::ProviderPath;
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::response::ApiResponse;
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -43,7 +48,7 @@ where
         .routes(routes!(token))
         .routes(routes!(refresh))
         .routes(routes!(logout))
-        .routes(routes!(me))
+        .routes(routes!(me, update_me))
 }
 
 /// Sign-in provider.
@@ -130,11 +135,28 @@ async fn link(
     jar: CookieJar,
     Body(body): Body<LinkOptions>,
 ) -> ApiResult<(CookieJar, Json<StartedLink>)> {
-    let request = LoginRequest { return_to: body.return_to, login_hint: None, reauthenticate: false };
-    let started = auth.sign_in().start_link(&caller, &path.provider, request).await?;
-    let jar = bind_login(&auth, jar, &started);
-    let started_link = StartedLink { authorization_url: started.authorization_url };
-    Ok((jar, Json(started_link)))
+    let (jar, authorization_url) = start_link(&auth, &caller, &path.provider, body.return_to, jar).await?;
+    Ok((jar, Json(StartedLink { authorization_url })))
+}
+
+/// Starts to link an account at a provider to the user of a caller. Returns the URL at the provider to send the browser
+/// to, and the cookies with the one that binds the linking to the browser.
+///
+/// # Errors
+/// - `forbidden` for a caller without a session.
+/// - `not_found` if there is no such provider.
+/// - `invalid` if `return_to` is not a path on this server.
+/// - `unavailable`.
+pub async fn start_link(
+    auth: &Auth,
+    caller: &Caller,
+    provider: &str,
+    return_to: String,
+    jar: CookieJar,
+) -> Result<(CookieJar, String), ApiError> {
+    let request = LoginRequest { return_to, login_hint: None, reauthenticate: false };
+    let started = auth.sign_in().start_link(caller, provider, request).await?;
+    Ok((bind_login(auth, jar, &started), started.authorization_url))
 }
 
 pub(crate) fn redirect(jar: CookieJar, location: String) -> Response {
@@ -180,7 +202,7 @@ async fn callback(
         let lifetime = auth.config().session_lifetime;
         let cookie = cookie_for(&auth, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
         let csrf = cookie_for(&auth, CSRF_COOKIE, session.csrf_token, lifetime);
-        jar = jar.add(cookie.build()).add(csrf.build());
+        jar = jar.add(cookie.build()).add(csrf.build()).add(provider_cookie(&auth, &path.provider));
     }
     Ok(redirect(jar, finished.return_to))
 }
@@ -315,4 +337,38 @@ async fn me(State(auth): State<Arc<Auth>>, Authenticated(caller): Authenticated)
     let invitations =
         auth.platform().invitations().list_for_caller(&caller).await?.into_iter().map(view).collect();
     Ok(Json(Me { user: profile.user.into(), organizations, invitations }))
+}
+
+/// Change the name of the user of the request
+///
+/// Organizations keep their names. Requires a sign-in: an API token cannot change its user.
+#[utoipa::path(patch, path = "/auth/me", tag = "Sign-in", request_body = UserPatch,
+    responses((status = 200, body = UserView), Problems))]
+async fn update_me(
+    State(auth): State<Arc<Auth>>,
+    Authenticated(caller): Authenticated,
+    expected: IfMatch,
+    Body(body): Body<UserPatch>,
+) -> ApiResult<ApiResponse<UserView>> {
+    let user = rename(&auth, &caller, &body.parse()?, expected.version()).await?;
+    let version = user.version;
+    Ok(ApiResponse::ok(user.into()).version(version))
+}
+
+/// Changes the name of the user of a caller.
+///
+/// # Errors
+/// - `forbidden` for a program, which holds a token.
+/// - `precondition_failed` if the version differs from `expected`.
+/// - `unavailable`.
+pub async fn rename(
+    auth: &Auth,
+    caller: &Caller,
+    name: &DisplayName,
+    expected: Option<Version>,
+) -> hexabase_core::Result<User> {
+    if !caller.principal.credential.is_sign_in() {
+        return Err(Error::forbidden("this operation requires a sign-in; a token cannot change its user"));
+    }
+    auth.platform().users().rename(caller.principal.user_id, name, expected).await
 }

@@ -38,7 +38,7 @@ async fn page(auth: &Auth, pages: &dyn HtmlPages, Browser(browser): &Browser) ->
     let Some(browser) = browser else {
         let return_to = INVITATIONS.to_owned();
         let required = SignInRequired { return_to, login_hint: None, reauthenticate: false };
-        return Ok(pages.sign_in_for_invitation(&sign_in_options(auth, &required)));
+        return Ok(pages.sign_in_for_invitation(&sign_in_options(auth, &required, None)));
     };
     let hidden = vec![("csrf", browser.csrf_token.clone())];
     let form = Form { action: server_path(INVITATIONS), hidden, destination: String::new() };

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::html_pages::HtmlPages;
 pub use crate::oidc::authorization::sign_in_options;
-pub use browser::end_session;
+pub use browser::{end_session, rename, start_link};
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]

@@ -44,6 +44,27 @@ impl NewApiToken {
     }
 }
 
+/// Changes to the user of the request.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    /// Name for display.
+    #[schema(example = "Ann")]
+    pub name: String,
+}
+
+impl UserPatch {
+    /// Validates the request, and returns the name.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is not a display name.
+    pub fn parse(self) -> Result<DisplayName> {
+        let mut check = Check::default();
+        let name = check.field("name", DisplayName::parse(&self.name));
+        check.all(name)
+    }
+}
+
 /// Options of a sign-in.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

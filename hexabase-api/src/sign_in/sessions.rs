@@ -33,6 +33,7 @@ where
         .routes(routes!(list))
         .routes(routes!(end))
         .routes(routes!(end_all))
+        .routes(routes!(end_others))
         .routes(routes!(security_events))
 }
 
@@ -117,6 +118,18 @@ async fn end_all(State(auth): State<Arc<Auth>>, authenticated: Authenticated) ->
     authenticated.session()?;
     let caller = authenticated.0;
     auth.sessions().revoke_all(caller.principal.user_id, &caller.origin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Revoke all other sessions of the caller
+///
+/// Takes effect immediately. The session of this request continues, with the sessions that it was derived from.
+#[utoipa::path(post, path = "/auth/sessions/revoke-others", tag = "Sign-in",
+    responses((status = 204, description = "The other sessions are revoked."), Problems))]
+async fn end_others(State(auth): State<Arc<Auth>>, authenticated: Authenticated) -> ApiResult<StatusCode> {
+    let current = authenticated.session()?;
+    let caller = authenticated.0;
+    auth.sessions().revoke_others(caller.principal.user_id, current, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -46,6 +46,15 @@ pub(crate) fn specimens(texts: &Texts) -> Vec<(&'static str, Markup)> {
             ),
         ),
         (
+            "confirmation",
+            confirmation(
+                texts,
+                "Revoke",
+                HOSTILE,
+                &PostForm { action: "#revoke".to_owned(), hidden: vec![("token_id", HOSTILE.to_owned())] },
+            ),
+        ),
+        (
             "copyable",
             html! {
                 p { (copyable(texts, "kubectl get pods")) " " (id(texts, "ws_01jdzk3tq8e8htm2w0v7b6xk9a")) }
@@ -190,7 +199,7 @@ fn frame(theme: Theme) -> Shell {
             account: Some(AccountMenu {
                 user: "alice@example.com".to_owned(),
                 links: vec![Link::new("Sessions", "#sessions"), Link::new("API tokens", "#tokens")],
-                sign_out: target("/sign-out"),
+                sign_out: Some(target("/sign-out")),
             }),
         }),
         navigation: vec![

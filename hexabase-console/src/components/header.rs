@@ -61,8 +61,8 @@ pub struct AccountMenu {
     pub user: String,
     /// Pages of the account.
     pub links: Vec<Link>,
-    /// Form that signs out.
-    pub sign_out: PostForm,
+    /// Form that signs out; `None` for users whom another system signed in.
+    pub sign_out: Option<PostForm>,
 }
 
 /// Header of a page.
@@ -130,7 +130,9 @@ fn account(texts: &Texts, menu: &AccountMenu) -> Markup {
             p class="popover-title" { (name(&menu.user)) }
             ul {
                 @for link in &menu.links { li { a href=(link.href) { (link.label) } } }
-                li data-ends-session { (post_form(&menu.sign_out, &html! { button type="submit" { (texts.text("account-sign-out")) } })) }
+                @if let Some(form) = &menu.sign_out {
+                    li data-ends-session { (post_form(form, &html! { button type="submit" { (texts.text("account-sign-out")) } })) }
+                }
             }
         }
     }

@@ -112,6 +112,7 @@ macro_rules! locale {
     ($language:literal) => {
         locale!($language:
             "access.ftl"
+            "account.ftl"
             "billing.ftl"
             "components.ftl"
             "observe.ftl"

@@ -36,3 +36,12 @@ pub(crate) fn api_request(
     let body = if json.is_empty() { String::new() } else { format!(" --json '{json}'") };
     ShellCommand { command: format!("{} -X {method}{body}", call.command), ..call }
 }
+
+/// Returns the call that reads a path outside of the API, with the access token of a session in the environment.
+pub(crate) fn session_call(context: &Context, label: String, path: &str) -> ShellCommand {
+    let server = &context.platform().config().public_url;
+    ShellCommand {
+        label,
+        command: format!("curl -H \"Authorization: Bearer $HEXABASE_TOKEN\" {server}{path}"),
+    }
+}

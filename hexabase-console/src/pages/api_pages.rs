@@ -273,7 +273,7 @@ fn form(form: &Form, method: &str, content: &Markup) -> Markup {
 }
 
 /// Permissions that a client requests, in words.
-fn permissions(texts: &Texts, scopes: &[String], workspace: Option<&str>) -> Markup {
+pub(crate) fn permissions(texts: &Texts, scopes: &[String], workspace: Option<&str>) -> Markup {
     let meaning = |scope: &String| match scope.as_str() {
         "profile" => Some(texts.text("scope-profile")),
         "email" => Some(texts.text("scope-email")),

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::components::Pager;
+use crate::form::Fields;
 use crate::language::Texts;
 
 /// Page sizes to choose from.
@@ -28,6 +29,11 @@ impl Filters {
     /// Returns the query string.
     pub(crate) fn query(&self) -> &str {
         &self.query
+    }
+
+    /// Returns the filters as fields of a form.
+    pub(crate) fn fields(&self) -> Fields {
+        Fields::new(self.pairs.clone())
     }
 
     /// Returns the value of a filter; empty if it is not set.

@@ -2,11 +2,14 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use hexabase_core::access::Action;
 use hexabase_core::model::{Member, Organization, Workspace};
 use hexabase_core::quota::Resource;
 use maud::{Markup, html};
 
-use super::navigation::{OperatorSection, Section, navigation, operators_navigation};
+use super::navigation::{
+    OperatorSection, Section, account_navigation, account_pages, navigation, operators_navigation,
+};
 use super::workspace_name;
 use crate::assets;
 use crate::components::{
@@ -33,6 +36,8 @@ pub(crate) struct PageContent<'a> {
     pub(crate) ancestors: Vec<Link>,
     /// Content.
     pub(crate) content: Markup,
+    /// Object of the page as in the audit log of the organization; `None` for none.
+    pub(crate) audited: Option<String>,
     /// `true` if a form of the page has errors.
     pub(crate) has_errors: bool,
     /// Address at another site that the browser continues at by itself.
@@ -51,6 +56,7 @@ impl<'a> PageContent<'a> {
             workspace: None,
             ancestors: Vec::new(),
             content,
+            audited: None,
             has_errors: false,
             continue_at: None,
             is_in_progress: false,
@@ -65,6 +71,11 @@ impl<'a> PageContent<'a> {
     /// Sets the workspace of the page.
     pub(crate) fn in_workspace(self, workspace: &'a Workspace) -> Self {
         Self { workspace: Some(workspace), ..self }
+    }
+
+    /// Adds a link to the entries of the audit log about the object of the page, for users who may read them.
+    pub(crate) fn audited(self, resource: impl Into<String>) -> Self {
+        Self { audited: Some(resource.into()), ..self }
     }
 
     /// Returns the page as a response.
@@ -92,7 +103,7 @@ impl<'a> PageContent<'a> {
             navigation: match (self.organization, self.section) {
                 (Some(organization), section) => navigation(context, organization, self.workspace, section),
                 (None, Section::Operators(_)) => operators_navigation(context, self.section),
-                (None, _) => Vec::new(),
+                (None, section) => account_navigation(context, section),
             },
             ancestors: self.ancestors(texts),
             flash: self.flash(context),
@@ -103,9 +114,20 @@ impl<'a> PageContent<'a> {
             &frame,
             &html! {
                 (self.content)
+                @if let Some(href) = self.audit_href(context) {
+                    p class="note" { a href=(href) { (context.text("audit-of-object")) } }
+                }
                 (scripted(context, self.organization))
             },
         )
+    }
+
+    fn audit_href(&self, context: &Context) -> Option<String> {
+        let (organization, member) = self.organization?;
+        let resource = self.audited.as_ref()?;
+        context
+            .may(member, Action::AuditRead)
+            .then(|| urls::audit_with(organization.id, &[("resource", resource)]))
     }
 
     fn header(&self, context: &Context) -> Header {
@@ -137,7 +159,11 @@ impl<'a> PageContent<'a> {
                     .as_ref()
                     .map_or_else(|| context.user.name.to_string(), ToString::to_string),
                 links: account_links(context),
-                sign_out: PostForm { action: urls::sign_out(), hidden },
+                // Only the system that vouches for a user without a session here can end the sign-in.
+                sign_out: context
+                    .require_session()
+                    .is_ok()
+                    .then(|| PostForm { action: urls::sign_out(), hidden }),
             }),
         }
     }
@@ -203,6 +229,16 @@ impl<'a> PageContent<'a> {
     }
 }
 
+/// Pages in the menu of the user: those of the account, and of the installation for operators.
+fn account_links(context: &Context) -> Vec<Link> {
+    let pages =
+        account_pages(context).into_iter().map(|(_, key, href, _)| Link::new(context.text(key), href));
+    let invitations = Link::new(context.text("invitations-title"), urls::invitations());
+    let operators =
+        context.is_operator().then(|| Link::new(context.text("operators-title"), urls::installation()));
+    pages.chain([invitations]).chain(operators).collect()
+}
+
 /// Parts of a page that only scripts use.
 fn scripted(context: &Context, organization: Option<&(Organization, Member)>) -> Markup {
     let texts = context.texts();
@@ -214,14 +250,6 @@ fn scripted(context: &Context, organization: Option<&(Organization, Member)>) ->
         }
         div class="notice warning" data-connection data-events=[live] hidden { p { (texts.text("connection-lost")) } }
     }
-}
-
-/// Links in the menu of the user.
-fn account_links(context: &Context) -> Vec<Link> {
-    let operators =
-        context.is_operator().then(|| Link::new(context.text("operators-title"), urls::installation()));
-    let invitations = Link::new(context.text("invitations-title"), urls::invitations());
-    [invitations].into_iter().chain(operators).collect()
 }
 
 /// Links at the end of every page.

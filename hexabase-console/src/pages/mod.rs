@@ -1,11 +1,14 @@
 //! Pages.
 
 mod access;
+mod account;
 mod api_call;
 pub(crate) mod api_pages;
+mod audit;
 mod billing;
 mod conflict;
 mod csv;
+mod device;
 mod filters;
 mod frame;
 mod invitations;
@@ -17,7 +20,9 @@ mod organization;
 mod projects;
 mod reauthentication;
 mod search;
+mod service_accounts;
 mod sign_in;
+mod tokens;
 mod workspaces;
 
 use hexabase_core::access::Action;
@@ -43,6 +48,9 @@ pub(crate) fn all() -> Vec<Page> {
         observe::pages(),
         search::pages(),
         operators::pages(),
+        account::pages(),
+        service_accounts::pages(),
+        audit::pages(),
     ]
     .into_iter()
     .flatten()

@@ -42,6 +42,18 @@ pub(crate) enum Section {
     Activity,
     /// Settings of the organization or workspace.
     Configuration,
+    /// Service accounts of the organization.
+    ServiceAccounts,
+    /// Audit log of the organization.
+    Audit,
+    /// Profile of the user.
+    Profile,
+    /// API tokens of the user.
+    Tokens,
+    /// Sessions of the user.
+    Sessions,
+    /// Sign-in accounts and security events of the user.
+    Security,
     /// Section of the operators' area.
     Operators(OperatorSection),
 }
@@ -100,6 +112,31 @@ pub(super) fn navigation(
     sections
 }
 
+/// Pages of the account of the user. Those of credentials need a session of this server.
+pub(super) fn account_pages(context: &Context) -> Vec<(Icon, &'static str, String, Section)> {
+    let profile = (Icon::User, "nav-profile", urls::account(), Section::Profile);
+    let of_credentials = [
+        (Icon::Key, "nav-tokens", urls::tokens(), Section::Tokens),
+        (Icon::Server, "nav-sessions", urls::sessions(), Section::Sessions),
+        (Icon::Shield, "nav-security", urls::security(), Section::Security),
+    ];
+    let has_session = context.require_session().is_ok();
+    std::iter::once(profile).chain(of_credentials.into_iter().filter(|_| has_session)).collect()
+}
+
+/// Returns the sections of the account of the user; none for pages of other sections.
+pub(super) fn account_navigation(context: &Context, current: Section) -> Vec<NavigationSection> {
+    let pages = account_pages(context);
+    if !pages.iter().any(|(.., section)| *section == current) {
+        return Vec::new();
+    }
+    let mut items = Items::new(context, Some(current));
+    for (icon, key, href, section) in pages {
+        items.add(icon, key, href, section);
+    }
+    vec![items.section(Some(context.text("nav-account")))]
+}
+
 /// Returns the sections of the operators' area, whose pages only operators open.
 pub(super) fn operators_navigation(context: &Context, current: Section) -> Vec<NavigationSection> {
     let mut items = Items::new(context, Some(current));
@@ -130,6 +167,13 @@ fn organization_section(
     items.add(Icon::Group, "nav-members", urls::members(org), Section::Members);
     if context.may(member, Action::BillingRead) {
         items.add(Icon::Card, "nav-billing", urls::billing(org), Section::Billing);
+    }
+    if context.may(member, Action::ServiceAccountsManage) {
+        let href = urls::service_accounts(org);
+        items.add(Icon::Terminal, "nav-service-accounts", href, Section::ServiceAccounts);
+    }
+    if context.may(member, Action::AuditRead) {
+        items.add(Icon::List, "nav-audit", urls::audit(org), Section::Audit);
     }
     if context.may(member, Action::OrganizationUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::organization_settings(org), Section::Configuration);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hexabase_api::html_pages::{PageError, SignInOption};
+use hexabase_api::last_provider;
 use hexabase_api::sign_in::sign_in_options;
 use hexabase_auth::issuer::SignInRequired;
 use hexabase_core::clock::until;
@@ -31,7 +32,8 @@ pub(crate) async fn reauthentication(
         return Ok(None);
     }
     let required = SignInRequired { return_to: return_to.to_owned(), login_hint: None, reauthenticate: true };
-    Ok(Some(sign_in_options(context.auth(), &required)))
+    let last = last_provider(context.auth(), &context.jar);
+    Ok(Some(sign_in_options(context.auth(), &required, last.as_deref())))
 }
 
 fn is_recent(authenticated_at: Timestamp, now: Timestamp) -> bool {

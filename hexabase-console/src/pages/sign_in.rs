@@ -6,13 +6,13 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use cookie::{Cookie, SameSite};
-use hexabase_api::PageCaller;
 use hexabase_api::layers::{PREFERENCES_COOKIE, server_path};
 use hexabase_api::sign_in::{end_session, sign_in_options};
+use hexabase_api::{PageCaller, last_provider};
 use hexabase_auth::issuer::SignInRequired;
 use hexabase_auth::require_local_path;
 use hexabase_core::Platform;
-use maud::html;
+use maud::{Markup, html};
 
 use crate::components::{Choice, Control, Field, Theme, field};
 use crate::context::{Context, View};
@@ -26,6 +26,8 @@ use crate::urls::{self, Access};
 
 /// Time for which a browser keeps the preferences, in days.
 const PREFERENCES_DAYS: i64 = 365;
+/// Page of the form of the preferences besides their own.
+pub(super) const FROM_PROFILE: &str = "profile";
 
 pub(super) fn pages() -> Vec<Page> {
     vec![
@@ -72,6 +74,7 @@ impl SignInQuery {
 async fn sign_in(
     State(state): State<ConsoleState>,
     PageCaller(caller): PageCaller,
+    jar: CookieJar,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = SignInQuery::parse(query.as_deref().unwrap_or_default());
@@ -79,7 +82,8 @@ async fn sign_in(
         return Redirect::to(&server_path(&query.return_to)).into_response();
     }
     let required = SignInRequired { return_to: query.return_to, login_hint: None, reauthenticate: false };
-    let options = sign_in_options(state.api.auth(), &required);
+    let auth = state.api.auth();
+    let options = sign_in_options(auth, &required, last_provider(auth, &jar).as_deref());
     let texts = View::current().texts;
     // Not a redirect: after a form, browsers apply `form-action` to the whole chain, which ends at the provider.
     let next = match options.as_slice() {
@@ -126,12 +130,24 @@ async fn set_preferences(State(platform): State<Platform>, jar: CookieJar, form:
         .secure(platform.config().public_url.starts_with("https://"))
         .same_site(SameSite::Lax)
         .max_age(cookie::time::Duration::days(PREFERENCES_DAYS));
-    (jar.add(cookie), Redirect::to(&urls::preferences())).into_response()
+    // The profile has the same form, and the user returns to it.
+    let next = if chosen("from") == FROM_PROFILE { urls::account() } else { urls::preferences() };
+    (jar.add(cookie), Redirect::to(&next)).into_response()
 }
 
 /// Shows the preferences of the browser.
 async fn preferences(State(state): State<ConsoleState>) -> Response {
     let view = View::current();
+    let texts = view.texts;
+    let content = html! {
+        (preference_form(view, None))
+        p { a href=(urls::home()) { (texts.text("preferences-back")) } }
+    };
+    Frame::new(&state.product, &texts.text("preferences-title")).respond(StatusCode::OK, &content)
+}
+
+/// Form of the preferences of the browser, on the page `from` that it returns to.
+pub(super) fn preference_form(view: View, from: Option<&str>) -> Markup {
     let texts = view.texts;
     let languages = Language::CHOICES.map(|language| Choice::new(language.tag(), language.name()));
     let language =
@@ -146,15 +162,14 @@ async fn preferences(State(state): State<ConsoleState>) -> Response {
     let theme = Field::new("theme", texts.text("preferences-theme"), Control::Radio(themes))
         .value(view.theme.as_str().unwrap_or_default())
         .required();
-    let content = html! {
+    html! {
         form class="form" method="post" action=(urls::preferences()) {
+            @if let Some(page) = from { input type="hidden" name="from" value=(page); }
             (field(&texts, &language))
             (field(&texts, &theme))
             button class="button primary" type="submit" { (texts.text("settings-save")) }
         }
-        p { a href=(urls::home()) { (texts.text("preferences-back")) } }
-    };
-    Frame::new(&state.product, &texts.text("preferences-title")).respond(StatusCode::OK, &content)
+    }
 }
 
 #[cfg(test)]

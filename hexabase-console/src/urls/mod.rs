@@ -1,12 +1,15 @@
 //! Addresses of pages. Routes and links both use them.
 
 mod access;
+mod account;
+mod audit;
 mod billing;
 mod observe;
 mod operators;
 mod organization;
 mod projects;
 mod search;
+mod service_accounts;
 mod workspaces;
 
 use axum::http::Method;
@@ -15,12 +18,15 @@ use hexabase_core::access::Action;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 
 pub use access::*;
+pub use account::*;
+pub use audit::*;
 pub use billing::*;
 pub use observe::*;
 pub use operators::*;
 pub use organization::*;
 pub use projects::*;
 pub use search::*;
+pub use service_accounts::*;
 pub use workspaces::*;
 
 /// Path of the assets, without their hash.

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod access;
+mod account;
+mod audit;
 mod billing;
 mod forms;
 mod journey;
@@ -12,6 +14,7 @@ mod operators;
 mod round_trips;
 mod routes;
 mod search;
+mod security;
 mod session;
 
 use axum::body::Body;

@@ -244,3 +244,43 @@ async fn pages_of_operators_and_the_search_read_nothing_per_row() {
         assert!(few <= 24, "{page} needs {few} reads");
     }
 }
+
+#[tokio::test]
+async fn pages_of_the_account_and_of_records_read_nothing_per_row() {
+    let store = CountingStore::new(Arc::new(MemoryStore::new()));
+    let app = TestApp::with_console_on(store.clone()).await;
+    let ann = app.sign_in("ann").await;
+    let org = app.create_organization(&ann, "acme").await;
+    let browser = Browser::sign_in(&app, "ann").await;
+    let accounts = format!("/api/v1/organizations/{org}/service-accounts");
+    let robot = ann.client.create(&accounts, &json!({ "name": "robot", "role": "member" })).await;
+    let create = async |name: &str| {
+        let token = json!({ "name": name, "scopes": ["all"] });
+        ann.client.create("/api/v1/me/tokens", &token).await;
+        ann.client.create(&format!("{accounts}/{robot}/tokens"), &token).await;
+        ann.client.create(&accounts, &json!({ "name": name, "role": "member" })).await;
+        app.sign_in("ann").await;
+    };
+    create("first").await;
+    let reads = async |path: &str| {
+        let total = || store.operations().values().sum::<u64>();
+        let before = total();
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+        total() - before
+    };
+    let own = ["tokens", "tokens/new", "sessions", "security"].map(|page| format!("/console/me/{page}"));
+    let of_organization = [&format!("service-accounts/{robot}"), "audit", "audit?action=none"]
+        .map(|page| format!("/console/orgs/{org}/{page}"));
+    let pages: Vec<String> = own.into_iter().chain(of_organization).collect();
+    let mut few = Vec::new();
+    for page in &pages {
+        few.push(reads(page).await);
+    }
+    for number in 0..3 {
+        create(&format!("more-{number}")).await;
+    }
+    for (page, few) in pages.iter().zip(few) {
+        assert_eq!(reads(page).await, few, "{page}");
+        assert!(few <= 18, "{page} needs {few} reads");
+    }
+}

@@ -80,9 +80,11 @@ fn assert_expected(route: &Route, caller: &str, response: &Response, expected: &
             assert!(is_fine, "{context}");
         }
     }
-    let is_html =
-        response.headers.get("content-type").is_none_or(|kind| kind.as_bytes().starts_with(b"text/html"));
-    assert!(is_html, "{context}");
+    let is_file = route.path.ends_with(".csv") && response.status == StatusCode::OK;
+    let kind: &[u8] = if is_file { b"text/csv" } else { b"text/html" };
+    let is_expected =
+        response.headers.get("content-type").is_none_or(|sent| sent.as_bytes().starts_with(kind));
+    assert!(is_expected, "{context}");
 }
 
 #[tokio::test]

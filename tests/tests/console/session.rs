@@ -98,3 +98,16 @@ async fn language_and_colours_are_those_that_the_browser_chose() {
     let foreign = ann.post_from("cross-site", "/console/preferences", &[("language", "ja")]).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_message_is_shown_to_its_user_only() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let fields = [("name", "acme"), ("display_name", "Acme")];
+    let created = ann.submit("/console/orgs/new", &fields).await;
+    let message = cookies(&created);
+    let eve = Browser::sign_in(&app, "eve").await;
+    let other = Browser { cookies: format!("{}; {message}", eve.cookies), ..eve.clone() };
+    assert!(!other.get("/console/orgs").await.text.contains("is created."));
+    assert!(ann.follow(&created).await.text.contains("is created."));
+}

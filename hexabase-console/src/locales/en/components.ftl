@@ -22,6 +22,7 @@ account-sign-out = Sign out
 
 button-busy = Sending…
 button-cancel = Cancel
+button-confirm = Confirm
 button-undo = Undo
 field-optional = (optional)
 summary-title = { $count ->

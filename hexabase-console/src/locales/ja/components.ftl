@@ -18,6 +18,7 @@ account-label = アカウント: { $user }
 account-sign-out = サインアウト
 
 button-busy = 送信中…
+button-confirm = 実行する
 button-cancel = キャンセル
 button-undo = 元に戻す
 field-optional = (任意)

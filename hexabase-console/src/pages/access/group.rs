@@ -164,6 +164,7 @@ pub(super) fn page(context: Context, status: StatusCode, found: &GroupPage, form
     }
     .in_organization(&found.place.membership)
     .in_workspace(&found.place.workspace)
+    .audited(format!("{ws}/{grp}"))
     .respond(context, status)
 }
 

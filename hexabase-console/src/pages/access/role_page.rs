@@ -73,15 +73,19 @@ pub(super) fn page(context: Context, status: StatusCode, facts: &RolePage) -> Re
     };
     let mut path = ancestors(&texts, &facts.found.all, Some(project));
     path.push(Link::new(texts.text("nav-roles"), urls::project_roles(org, ws, prj)));
-    PageContent {
+    let page = PageContent {
         section: Section::Projects,
         ancestors: path,
         has_errors: facts.form.has_errors(),
         ..PageContent::new(title, content)
     }
     .in_organization(&facts.found.place.membership)
-    .in_workspace(&facts.found.place.workspace)
-    .respond(context, status)
+    .in_workspace(&facts.found.place.workspace);
+    let page = match &facts.role {
+        Some(role) => page.audited(format!("{ws}/{prj}/{}", role.id)),
+        None => page,
+    };
+    page.respond(context, status)
 }
 
 /// Form that the page sends to itself, with the version of the saved role.

@@ -151,6 +151,7 @@ fn page(
         ..PageContent::new(user.name.as_str(), content)
     }
     .in_organization(membership)
+    .audited(format!("{org}/{}", user.id))
     .respond(context, status)
 }
 
@@ -178,7 +179,7 @@ fn role_form(
 }
 
 /// Returns the roles that a member can grant: those that the own role includes.
-pub(super) fn role_choices(context: &Context, own_role: OrganizationRole) -> Vec<Choice> {
+pub(in crate::pages) fn role_choices(context: &Context, own_role: OrganizationRole) -> Vec<Choice> {
     let texts = context.texts();
     let choice = |role: &OrganizationRole| {
         let about = match role {

@@ -11,6 +11,8 @@ mod settings;
 
 use hexabase_core::access::Action;
 
+pub(super) use member::role_choices;
+
 use crate::routes::{Page, show, submit};
 use crate::urls::{self, Access};
 

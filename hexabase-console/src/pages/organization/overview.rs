@@ -38,6 +38,8 @@ struct OverviewPage {
     standing: Option<BillingStanding>,
     may_create: bool,
     may_invite: bool,
+    /// `true` if a program such as kubectl is signed in as the user.
+    is_connected: bool,
 }
 
 pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> PageResult {
@@ -47,12 +49,13 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
     let shown = PageRequest::new(SHOWN, None);
     let filter = AuditFilter::default();
     let everything = WorkspaceFilter::default();
-    let billing = platform.billing();
-    let (overview, workspaces, audit, standing) = tokio::try_join!(
+    let (billing, sessions) = (platform.billing(), context.auth().sessions());
+    let (overview, workspaces, audit, standing, sessions) = tokio::try_join!(
         organizations.overview(caller, org),
         async { platform.workspaces().list(caller, org, &everything, &shown).await },
         latest_audit_events(&context, &membership, &filter, &shown),
         billing.standing(caller, org),
+        async { sessions.list(context.user.id).await },
     )?;
     let facts = OverviewPage {
         overview,
@@ -61,6 +64,7 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
         standing,
         may_create: context.may(&membership.1, Action::WorkspaceCreate),
         may_invite: context.may(&membership.1, Action::InvitationCreate),
+        is_connected: sessions.iter().any(|session| session.grant.is_some()),
     };
     Ok(page(context, &membership, &facts))
 }
@@ -88,7 +92,10 @@ fn page(context: Context, membership: &(Organization, Member), facts: &OverviewP
         }
         (card(&texts.text("overview-limits"), None, &limits(&texts, &facts.overview)))
         @if let Some(events) = facts.audit.as_ref().filter(|events| !events.is_empty()) {
-            (card(&texts.text("overview-audit"), None, &audit(&texts, events)))
+            (card(&texts.text("overview-audit"), None, &html! {
+                (audit(&texts, events))
+                p { a href=(urls::audit(organization.id)) { (texts.text("audit-all")) } }
+            }))
         }
     };
     PageContent { section: Section::Overview, ..PageContent::new(title, content) }
@@ -106,6 +113,12 @@ fn first_steps(texts: &Texts, organization: &Organization, facts: &OverviewPage)
             (card(&texts.text("welcome-workspace-title"), None, &html! {
                 p { (texts.text("welcome-workspace")) }
                 (link_button(ButtonKind::Primary, &texts.text("workspace-create"), &urls::new_workspace(organization.id)))
+            }))
+        }
+        @if let Some(workspace) = facts.workspaces.first().filter(|_| !facts.is_connected) {
+            (card(&texts.text("welcome-connect-title"), None, &html! {
+                p { (texts.text("welcome-connect")) }
+                (link_button(ButtonKind::Secondary, &texts.text("welcome-connect-action"), &urls::connect(organization.id, workspace.id)))
             }))
         }
         @if needs_members {

@@ -108,5 +108,6 @@ fn page(
         ..PageContent::new(texts.text("settings-title"), content)
     }
     .in_organization(membership)
+    .audited(organization.id.to_string())
     .respond(context, status)
 }

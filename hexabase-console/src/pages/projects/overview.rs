@@ -114,6 +114,7 @@ fn page(context: Context, status: StatusCode, found: &VisibleProject, form: &For
     }
     .in_organization(&found.place.membership)
     .in_workspace(workspace)
+    .audited(format!("{ws}/{prj}"))
     .respond(context, status)
 }
 

@@ -75,6 +75,7 @@ fn page(
     PageContent { section: Section::Activity, ..PageContent::new(title, content) }
         .in_organization(&found.membership)
         .in_workspace(&found.workspace)
+        .audited(found.workspace.id.to_string())
         .respond(context, StatusCode::OK)
 }
 

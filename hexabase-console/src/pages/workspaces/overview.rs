@@ -79,6 +79,7 @@ fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: O
     PageContent { section: Section::Overview, is_in_progress, ..PageContent::new(title, content) }
         .in_organization(&found.membership)
         .in_workspace(workspace)
+        .audited(ws.to_string())
         .respond(context, StatusCode::OK)
 }
 

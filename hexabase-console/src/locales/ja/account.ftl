@@ -1,0 +1,169 @@
+# Texts of the pages of the account, of API tokens, service accounts and the audit log.
+
+account-command = サービスアカウントのトークンを一覧表示
+account-create = サービスアカウントを作成する
+account-created = サービスアカウント { $name } を作成しました。
+account-delete = サービスアカウントを削除する
+account-delete-groups = すべてのワークスペースのすべてのグループから外れます
+account-delete-title = サービスアカウント { $name } を削除する
+account-delete-tokens = すべての API トークンが使えなくなります
+account-deleted = サービスアカウント { $name } を削除しました。
+account-exchange-about = このサーバーは、運用者が信頼する発行者のトークン(CI ジョブのトークンなど)を受け付けます。サービスアカウント { $id } について、パイプラインのプロジェクトを信頼するよう運用者に依頼してください。ジョブは自身のトークンを、クラスターで使えるトークンに交換できます。
+account-exchange-title = 秘密の値を保管せずに使う
+account-no-tokens = このサービスアカウントに API トークンはありません。
+account-token-about = トークンは、選択したスコープの範囲内で、サービスアカウント { $name } として動作します。
+
+accounts-about = 組織に属する、自動化のための ID です。
+accounts-command = サービスアカウントを一覧表示
+accounts-none = サービスアカウントはありません
+accounts-purpose = サービスアカウントは人ではなく組織のために動作し、人が組織を離れても残ります。ロールを持ち、グループのメンバーになることができ、API トークンを使います。
+
+account-known-as = 登録名
+account-link = { $provider } を連携する
+account-link-about = 別のアカウントを連携すると、どちらのアカウントでもサインインできます。
+account-link-title = アカウントの連携
+account-since = 連携日時
+account-unlink = 連携を解除する
+account-unlink-about = { $provider } のこのアカウントではサインインできなくなります。このアカウントで始めたセッションは、終了するまで続きます。
+account-unlinked = アカウントの連携を解除しました。
+accounts-title = サインインに使うアカウント
+
+audit-about = 組織で行われたすべての変更と実行者の記録です(新しい順)。記録は変更されません。
+audit-all = すべての記録
+audit-command = 監査ログの記録を一覧表示
+audit-details = 詳細
+audit-download = ファイル (CSV) をダウンロードする
+audit-download-limit = この条件に合う最新の { $count } 件
+audit-more = 他 { $count } 個の値
+audit-none = 記録はありません
+audit-of-object = このオブジェクトの監査ログ
+audit-request = 要求
+audit-session = セッション
+audit-since = 開始 (UTC)
+audit-token = API トークン
+audit-until = 終了 (UTC、この時刻を含まない)
+audit-value = 値
+
+client-name = アプリケーション
+client-permissions = 許可した操作
+client-revoke = アクセスを取り消す
+clients-about = これらのアプリケーションに、あなたの代わりに操作することを許可しています。取り消すと、次回は改めて許可を求められます。
+clients-none = あなたの代わりに操作することを許可したアプリケーションはありません。
+clients-title = アクセスを許可したアプリケーション
+
+error-last-identity = サインインに使える最後のアカウントです。先に別のアカウントを連携してください
+
+event-all-sessions-revoked = すべてのセッションが終了しました
+event-client-authorized = アプリケーションにアクセスを許可しました
+event-identity-linked = サインインに使うアカウントが連携されました
+event-identity-unlinked = サインインに使うアカウントの連携が解除されました
+event-kind = イベント
+event-refresh-reused = 使用済みのトークンが再び使われました。盗まれた可能性があるため、セッションを終了しました
+event-session-revoked = セッションが終了しました
+event-signed-in = サインイン
+event-token-created = API トークンが作成されました
+event-token-refreshed = プログラムがトークンを更新しました
+event-token-revoked = API トークンが失効しました
+event-user-created = アカウントが作成されました
+events-about = 心当たりのないイベントがある場合は、セッションを終了し、API トークンを失効させてください:
+events-title = セキュリティイベント
+
+nav-account = アカウント
+nav-audit = 監査ログ
+nav-service-accounts = サービスアカウント
+nav-profile = プロフィール
+nav-security = セキュリティ
+nav-sessions = セッション
+nav-tokens = API トークン
+
+profile-command = アカウントと所属する組織を読み取る
+profile-email-about = アドレスはサインインのプロバイダーから取得しています。このアドレスへの招待を受け取れます。
+profile-name-hint = 同じ組織のメンバーに表示されます
+profile-preferences-about = このブラウザーだけの設定です。
+profile-renamed = 名前を変更しました。
+profile-title = プロフィール
+
+welcome-connect = kubectl は hexabase コマンドまたは kubelogin でクラスターに接続します。どちらかであなたがサインインすると、このカードは表示されなくなります。
+welcome-connect-action = kubectl を接続する
+welcome-connect-title = kubectl を使う
+
+security-command = セキュリティイベントを一覧表示します。HEXABASE_TOKEN はセッションのアクセストークンです。
+security-title = セキュリティ
+
+session-address = アドレス
+session-current = このセッション
+session-device = { $system } の { $program }
+session-device-title = デバイス
+session-device-unknown = 不明なデバイス
+session-end = セッションを終了する
+session-end-about = デバイスはただちにサインアウトします。このセッションから派生したものもすべて終了します。
+session-is-ended = セッションを終了しました。
+session-now = 現在
+session-provider = プロバイダー
+session-started = 開始日時
+session-used = 最終更新
+
+sessions-about = あなたとしてサインインしているデバイスとプログラムです。
+sessions-command = セッションを一覧表示します。HEXABASE_TOKEN はセッションのアクセストークンです。
+sessions-end-others = 他のすべてのセッションを終了する
+sessions-end-others-about = 他のすべてのデバイスがただちにサインアウトし、アプリケーションはアクセスできなくなります。API トークンには影響しません。
+sessions-others-ended = 他のすべてのセッションを終了しました。
+sessions-title = セッション
+
+token-area-access = グループとロール
+token-area-billing = 請求
+token-area-clusters = クラスター
+token-area-everything = すべて
+token-area-organizations = 組織
+token-area-projects = プロジェクト
+token-area-workspaces = ワークスペース
+token-create = API トークンを作成する
+token-create-about = トークンは、選択したスコープの範囲内で、あなたとして動作します。
+token-create-command = トークンを作成します。HEXABASE_TOKEN はセッションのアクセストークンです。API トークンではトークンを作成できません。
+token-expired = 期限切れ
+token-expires = 有効期限
+token-expires-soon = まもなく期限切れ
+token-kept = 秘密の値を保管しました
+token-lifetime = 有効期間
+token-lifetime-custom = その他の期間
+token-lifetime-days = 日数
+token-lifetime-hint = 「その他の期間」を選んだ場合のみ。1〜{ $limit } 日
+token-lifetime-invalid = 期間を選ぶか、1〜{ $limit } 日の日数を入力してください
+token-name-hint = トークンを使う場所。例:「CI からのデプロイ」
+token-not-again = 秘密の値は再表示されません
+token-not-again-about = トークンはすでに作成されており、秘密の値は保存されていません。お持ちでない場合は、トークンを失効させて新しいトークンを作成してください。
+token-once = 今すぐ秘密の値をコピーしてください
+token-once-about = この画面にだけ表示され、保存されません。使用するプログラムのシークレットストアに保管してください。
+token-revoke = 失効させる
+token-revoke-about = 今後、トークン { $name } による要求は拒否されます。元に戻せません。
+token-revoked = トークンを失効させました。
+token-scope-access-read = グループ、ロール、割り当ての参照
+token-scope-access-write = グループ、ロール、割り当ての変更
+token-scope-all = トークンとセッションの管理を除き、所有者に許可されたすべての操作
+token-scope-billing-read = 請求情報の参照
+token-scope-billing-write = 契約と支払い方法の変更
+token-scope-clusters-access = クラスターへのアクセスと Pod のログの参照
+token-scope-organizations-read = 組織とメンバーの参照
+token-scope-organizations-write = 組織とメンバーの変更
+token-scope-projects-read = プロジェクトの参照
+token-scope-projects-write = プロジェクトの作成、変更、削除
+token-scope-workspaces-read = ワークスペース、タスク、使用量の参照
+token-scope-workspaces-write = ワークスペースの作成、変更、停止、削除
+token-scopes = スコープ
+token-scopes-hint = 所有者の権限を超えることはありません。変更には参照も含まれます。
+token-scopes-missing = スコープを1つ以上選んでください
+token-secret = トークンの秘密の値
+token-title = API トークン { $name }
+token-unlimited = 無期限
+token-unused = 未使用
+token-use-ci = GitHub Actions の場合(リポジトリのシークレット HEXABASE_TOKEN を使用):
+token-use-cluster = クラスターで10分間使えるトークンに交換する:
+token-use-shell = シェルの場合(最初のコマンドが待機したら秘密の値を貼り付けてください):
+token-use-title = トークンの使い方
+token-used = 最終使用
+
+tokens-about = あなたとして動作するプログラムのための認証情報です。
+tokens-command = トークンを一覧表示します。HEXABASE_TOKEN はセッションのアクセストークンです。API トークンではトークンを管理できません。
+tokens-none = API トークンはありません
+tokens-purpose = CI ジョブなどのプログラムは、サインインの代わりにトークンを使います。プログラムごとに、必要なスコープだけを持つトークンを作成してください。
+tokens-title = API トークン
