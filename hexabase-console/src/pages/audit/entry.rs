@@ -21,6 +21,7 @@ const COMMON: [&str; 2] = ["version", "updated_at"];
 pub(super) fn details(texts: Texts, event: &AuditEvent) -> Markup {
     let origin = &event.origin;
     let mut about = vec![
+        (texts.text("audit-object"), id(&texts, &event.resource)),
         (texts.text("session-device-title"), html! { (name(&device_text(texts, &origin.device))) }),
         (texts.text("audit-request"), html! { code { (origin.request_id) } }),
     ];

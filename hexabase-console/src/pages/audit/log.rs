@@ -186,10 +186,12 @@ fn filter_fields(context: &Context, facts: &LogPage) -> Markup {
 fn log(context: &Context, org: OrganizationId, entries: &[AuditEvent], facts: &LogPage) -> Markup {
     let texts = context.texts();
     let row = |event: &AuditEvent| {
+        // The whole path is among the details.
+        let own_id = event.resource.rsplit('/').next().unwrap_or_default();
         let object = html! {
             @match object_href(org, &event.action, &event.resource) {
-                Some(href) => { a href=(href) { code { (event.resource) } } },
-                None => code { (event.resource) },
+                Some(href) => { a href=(href) { code { (own_id) } } },
+                None => code { (own_id) },
             }
         };
         let actor = html! {
