@@ -20,7 +20,7 @@ const PURPOSE: &str = "console.saved-form";
 /// Time for which the entries are kept.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Fields whose values are secrets, which are entered again.
-const SECRET_FIELDS: [&str; 1] = ["kubeconfig"];
+pub(crate) const SECRET_FIELDS: [&str; 1] = ["kubeconfig"];
 /// Maximum length of the cookie's value, in bytes. Browsers and proxies limit cookies, so a longer form is lost.
 const MAX_BYTES: usize = 3_072;
 

@@ -156,14 +156,14 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
 }
 
 impl OidcIssuer<'_> {
-    /// Returns the client with this id. Every workspace id is a client, whether or not there is such a workspace, which
-    /// only users find out who have access to it.
     /// Returns the display name of a client; `None` for an unknown one.
     #[must_use]
     pub fn client_name(&self, id: &str) -> Option<String> {
         self.find_client(id).map(|client| client.name)
     }
 
+    /// Returns the client with this id. Every workspace id is a client, whether or not there is such a workspace, which
+    /// only users find out who have access to it.
     pub(super) fn find_client(&self, id: &str) -> Option<Client> {
         if id == CLI_CLIENT_ID {
             return Some(Client::native(id, "the Hexabase command line", Purpose::Api));

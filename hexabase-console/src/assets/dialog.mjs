@@ -72,7 +72,7 @@ dialog.addEventListener('submit', async (event) => {
   }
   setBusy(form, false);
   const notice = document.querySelector('[data-connection]');
-  if (notice) {
+  if (notice && !dialog.querySelector('[data-connection]')) {
     notice.hidden = false;
     dialog.prepend(notice.cloneNode(true));
   }

@@ -31,6 +31,7 @@ export const start = () => {
   let waiting = null;
 
   const refresh = async () => {
+    if (!document.querySelector('[data-live][id]')) return;
     let response;
     try {
       response = await fetch(location.href, { headers: { accept: 'text/html' } });

@@ -10,12 +10,6 @@ pub(crate) fn api_call(context: &Context, label: String, path: &str) -> ShellCom
     ShellCommand { label, command: format!("curl -H \"Authorization: Bearer $HEXABASE_TOKEN\" {url}") }
 }
 
-/// Returns the call that sends a body in JSON, without apostrophes, to a path of the API.
-pub(crate) fn api_send(context: &Context, label: String, path: &str, body: &str) -> ShellCommand {
-    let call = api_call(context, label, path);
-    ShellCommand { command: format!("{} --json '{body}'", call.command), ..call }
-}
-
 /// Returns an address as one word of a shell.
 fn quoted(url: &str) -> String {
     match url.contains(['?', '&']) {

@@ -15,6 +15,7 @@ use crate::components::{
 use crate::context::Context;
 use crate::form::{CSRF, Fields, VERSION};
 use crate::pages::PageContent;
+use crate::saved_form::SECRET_FIELDS;
 use crate::time::time;
 
 /// Change that was made to an outdated version.
@@ -58,6 +59,7 @@ impl Conflict {
             ],
             rows: rows.collect(),
         };
+        let has_secrets = SECRET_FIELDS.iter().any(|name| !fields.get(name).is_empty());
         let content = html! {
             (page_heading(&html! { (texts.text("conflict-title")) }, None, None))
             (notice(Tone::Warning, &texts.text("conflict-heading"), &html! {
@@ -65,7 +67,10 @@ impl Conflict {
             }))
             (table(&values))
             (post_form(&form, &html! {
-                @for (field, value) in fields.entries() { input type="hidden" name=(field) value=(value); }
+                @for (field, value) in fields.entries().filter(|(name, _)| !SECRET_FIELDS.contains(name)) {
+                    input type="hidden" name=(field) value=(value);
+                }
+                @if has_secrets { p class="note" { (texts.text("conflict-secrets")) } }
                 div class="form-actions" {
                     (link_button(ButtonKind::Secondary, &texts.text("conflict-keep"), &self.url))
                     (submit_button(&texts, ButtonKind::Primary, &texts.text("conflict-apply")))

@@ -28,7 +28,9 @@ pub(crate) async fn reauthentication(
     let own = principal.credential.session();
     let session = sessions.into_iter().find(|session| Some(session.id) == own);
     let now = context.platform().clock().now();
-    if session.is_some_and(|session| is_recent(session.auth_time(), now)) {
+    // A session without the time of the authentication can come from a sign-in at which the provider asked for nothing.
+    let authenticated_at = session.and_then(|session| session.authenticated_at);
+    if authenticated_at.is_some_and(|at| is_recent(at, now)) {
         return Ok(None);
     }
     let required = SignInRequired { return_to: return_to.to_owned(), login_hint: None, reauthenticate: true };

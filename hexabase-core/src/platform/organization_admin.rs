@@ -29,6 +29,26 @@ impl OrganizationAdmin<'_> {
         self.0.store.search_organizations(text.cloned(), page).await
     }
 
+    /// Returns an organization.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist, and those of [`Self::list`].
+    pub async fn get(&self, id: OrganizationId) -> Result<OrganizationSummary> {
+        let text = SearchText::parse(&id.to_string())?;
+        let mut request = PageRequest::largest();
+        // Tenants can give their organizations the id of another one as a display name.
+        loop {
+            let page = self.list(Some(&text), &request).await?;
+            if let Some(found) = page.items.into_iter().find(|summary| summary.organization.id == id) {
+                return Ok(found);
+            }
+            if page.next.is_none() {
+                return Err(Error::not_found("organization"));
+            }
+            request = PageRequest::new(PageRequest::MAX_LIMIT, page.next);
+        }
+    }
+
     /// Suspends an organization: its workspaces are suspended, and no new ones are created. A payment does not end the
     /// suspension. Nothing is deleted. The owners are notified once. `caller` is `None` on the command line.
     ///

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use hexabase_core::changeset::{Changeset, OutboxMessage, Topic};
 use hexabase_core::id::{OrganizationId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_tests::TestApp;
 use hexabase_tests::hosts::MEMORY_KUBECONFIG;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{Browser, location, value_of};
@@ -70,14 +70,18 @@ async fn a_host_is_registered_cordoned_changed_and_unregistered() {
         page.text
     );
     assert!(page.text.contains("name=\"intent\" value=\"uncordon\""), "{}", page.text);
-    let outdated = operator.submit(&host, &[("version", version.as_str()), ("capacity", "8")]).await;
+    let secret = [("version", version.as_str()), ("capacity", "8"), ("kubeconfig", MEMORY_KUBECONFIG)];
+    let outdated = operator.submit(&host, &secret).await;
     assert_eq!(outdated.status, StatusCode::PRECONDITION_FAILED, "{}", outdated.text);
+    assert!(!outdated.text.contains("name=\"kubeconfig\""), "{}", outdated.text);
+    assert!(outdated.text.contains("enter them again"), "{}", outdated.text);
 
     let change = [("region", ""), ("capacity", "9"), ("labels", ""), ("settings", ""), ("kubeconfig", "")];
     let changed = operator.submit(&host, &change).await;
     assert_eq!(location(&changed), host, "{}", changed.text);
     let known = app.platform.hosts().get(&"fra".parse().unwrap()).await.unwrap().host;
     assert_eq!((known.capacity, known.region, known.cordoned), (9, None, true));
+    assert!(known.labels.is_empty(), "an emptied field removes all labels: {:?}", known.labels);
 
     let unregister = |name| [("intent", "unregister"), ("confirm_name", name)];
     let mistyped = operator.submit(&host, &unregister("fr")).await;
@@ -135,6 +139,8 @@ async fn a_dead_letter_is_shown_with_its_reason_and_retried() {
 async fn keys_are_rotated_and_retired_after_a_recent_sign_in_only() {
     let app = TestApp::with_console().await;
     let operator = Browser::sign_in(&app, "operator").await;
+    let now = app.platform.clock().now();
+    set_authentication(&app, Some(now)).await;
     let keys = async || app.state.auth().keys().list().await.unwrap();
     let first = keys().await[0].kid.clone();
     let rotated = operator.submit(KEYS, &[("intent", "rotate")]).await;
@@ -150,26 +156,41 @@ async fn keys_are_rotated_and_retired_after_a_recent_sign_in_only() {
     assert!(keys().await.iter().all(|key| key.kid != first));
 
     let csrf = value_of(&operator.get(KEYS).await, "csrf");
+    // A provider that states no time may have asked for nothing.
+    for authenticated_at in [Some(now - SignedDuration::from_mins(11)), None] {
+        set_authentication(&app, authenticated_at).await;
+        let page = operator.get(KEYS).await;
+        assert!(
+            page.text.contains("/auth/login/dev?") && page.text.contains("prompt=login"),
+            "{}",
+            page.text
+        );
+        assert!(!page.text.contains("value=\"rotate\""), "{}", page.text);
+        let count = keys().await.len();
+        let rejected = operator.post(KEYS, &[("csrf", &csrf), ("intent", "rotate")]).await;
+        assert_eq!(rejected.status, StatusCode::CONFLICT, "{}", rejected.text);
+        assert_eq!(keys().await.len(), count);
+    }
+}
+
+/// Sets the time at which the operator authenticated, in all sessions.
+async fn set_authentication(app: &TestApp, authenticated_at: Option<Timestamp>) {
     let user: UserId = app.sign_in("operator").await.id.parse().unwrap();
-    let long_ago = app.platform.clock().now() - SignedDuration::from_mins(11);
     for mut session in app.state.auth().sessions().list(user).await.unwrap() {
-        session.authenticated_at = Some(long_ago);
+        session.authenticated_at = authenticated_at;
         app.platform.commit(Changeset::new().session(session)).await.unwrap();
     }
-    let page = operator.get(KEYS).await;
-    assert!(page.text.contains("/auth/login/dev?") && page.text.contains("prompt=login"), "{}", page.text);
-    assert!(!page.text.contains("value=\"rotate\""), "{}", page.text);
-    let count = keys().await.len();
-    let rejected = operator.post(KEYS, &[("csrf", &csrf), ("intent", "rotate")]).await;
-    assert_eq!(rejected.status, StatusCode::CONFLICT, "{}", rejected.text);
-    assert_eq!(keys().await.len(), count);
 }
 
 #[tokio::test]
 async fn an_organization_is_suspended_with_a_reason_and_resumed() {
     let app = TestApp::with_console().await;
     let ann = app.sign_in("ann").await;
+    let older = app.create_organization(&ann, "older").await;
     let org = app.create_organization(&ann, "acme").await;
+    // An older organization with its id as display name does not hide it.
+    let path = format!("/api/v1/organizations/{older}");
+    ann.client.send_ok(Method::PATCH, &path, &json!({ "display_name": org })).await;
     let operator = Browser::sign_in(&app, "operator").await;
     let list = operator.get("/console/admin/organizations?q=ACM").await;
     let page = format!("/console/admin/organizations/{org}");

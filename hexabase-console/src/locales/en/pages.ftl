@@ -14,6 +14,7 @@ conflict-field = Field
 conflict-heading = Your changes are not saved yet
 conflict-keep = Keep the current values
 conflict-now = Now
+conflict-secrets = Secrets such as a kubeconfig are not kept: enter them again.
 conflict-title = The object was changed in the meantime
 conflict-yours = Yours
 

@@ -14,6 +14,7 @@ conflict-field = 項目
 conflict-heading = 変更はまだ保存されていません
 conflict-keep = 現在の値を残す
 conflict-now = 現在
+conflict-secrets = kubeconfig などの機密情報は保持されません。もう一度入力してください。
 conflict-title = 他の変更が先に保存されました
 conflict-yours = あなたの入力
 

@@ -62,7 +62,8 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
             };
             Ok(see_other(context, &url, &flash))
         }
-        Err(error) if is_outdated(&error) => {
+        // A removal has no values to compare.
+        Err(error) if is_outdated(&error) && fields.get(INTENT) != "remove" => {
             let now = before.budget.map(decimal_text).unwrap_or_default();
             let conflict = Conflict {
                 url,

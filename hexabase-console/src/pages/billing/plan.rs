@@ -59,7 +59,8 @@ pub(super) async fn show(
     let preview = match known.account.customer_id {
         Some(_) => match previewed(&context, org, &command).await {
             Ok(preview) => preview,
-            Err(error) => Preview::Rejected(rule_of(&error)),
+            Err(error) if is_rule(&error) => Preview::Rejected(rule_of(&error)),
+            Err(error) => return Err(error.into()),
         },
         None => Preview::OnRequest,
     };
@@ -155,6 +156,12 @@ async fn previewed(context: &Context, org: OrganizationId, command: &ChoosePlan)
         Some(invoice) => Preview::Shown(invoice.map(Box::new)),
         None => Preview::Unavailable,
     })
+}
+
+/// `true` if a change breaks a rule, rather than failed.
+fn is_rule(error: &Error) -> bool {
+    use ErrorKind::{Conflict, Invalid, QuotaExceeded, Unsupported};
+    matches!(error.kind(), Invalid | Conflict | QuotaExceeded | Unsupported)
 }
 
 /// Returns the rule that a change breaks, with the remedy.

@@ -21,7 +21,7 @@ use crate::components::{
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, creating_form};
-use crate::pages::api_call::api_send;
+use crate::pages::api_call::api_request;
 use crate::pages::filters::Filters;
 use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_for};
 use crate::pages::{PageContent, Section};
@@ -119,7 +119,7 @@ fn page(
     let title = texts.text("alert-rule-create");
     let body = r#"{"name":"cpu-high","metric":"cpu","comparison":"above","percent_of_quota":80,"for":"5m","severity":"warning"}"#;
     let path = format!("/organizations/{org}/workspaces/{ws}/alert-rules?dry_run=true");
-    let command = api_send(&context, texts.text("shell-rule-preview"), &path, body);
+    let command = api_request(&context, texts.text("shell-rule-preview"), "POST", &path, body);
     let content = html! {
         (page_heading(&html! { (title) }, Some(&html! { (texts.text("alert-rules-purpose")) }), None))
         (error_summary(&texts, &form.summary(&FIELDS)))

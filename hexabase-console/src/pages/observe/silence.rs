@@ -19,7 +19,7 @@ use crate::components::{
 use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, creating_form};
-use crate::pages::api_call::api_send;
+use crate::pages::api_call::api_request;
 use crate::pages::workspaces::workspace_for;
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -95,7 +95,8 @@ fn page(context: Context, status: StatusCode, found: &VisibleRule, form: &FormSt
         .hint(texts.text("silence-reason-hint"));
     let target = creating_form(&context, urls::alert_silence(org, ws, rule.id), form);
     let path = format!("/organizations/{org}/workspaces/{ws}/alerts/{}/silence", rule.id);
-    let command = api_send(&context, title.clone(), &path, r#"{"minutes":60,"comment":"maintenance"}"#);
+    let command =
+        api_request(&context, title.clone(), "POST", &path, r#"{"minutes":60,"comment":"maintenance"}"#);
     let about = texts.text_with("silence-about", &[("name", rule.name.as_str().into())]);
     let content = html! {
         (page_heading(&html! { (title) }, Some(&html! { (about) }), None))

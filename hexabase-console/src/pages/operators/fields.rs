@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hexabase_core::model::HostState;
+use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::KnownHost;
 use maud::Markup;
 
@@ -38,11 +39,16 @@ pub(super) fn pair_lines(pairs: &BTreeMap<String, String>) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
+/// Returns the capacity of a host; `None` if it has no limit.
+pub(super) fn capacity_text(host: &HostCluster) -> Option<String> {
+    (host.capacity < u32::MAX).then(|| host.capacity.to_string())
+}
+
 /// Fields that the registration and the change of a host have in common: region, capacity, labels and settings.
 pub(super) fn placement_fields(texts: &Texts, form: &FormState, known: Option<&KnownHost>) -> Vec<Field> {
     let host = known.map(|known| &known.host);
     let region = host.and_then(|host| host.region.as_ref()).map(ToString::to_string).unwrap_or_default();
-    let capacity = host.filter(|host| host.capacity < u32::MAX).map(|host| host.capacity.to_string());
+    let capacity = host.and_then(capacity_text);
     let settings =
         known.and_then(|known| known.registration.as_ref()).map(|known| pair_lines(&known.settings));
     let line = |name: &str, label: &str, hint: &str, value: &str| {

@@ -10,7 +10,9 @@ use hexabase_core::platform::{KnownHost, Registration, UpdateHost};
 use hexabase_core::version::Version;
 use maud::{Markup, html};
 
-use super::fields::{health_badge, kubeconfig_field, pair_lines, placement_fields, with_pairs};
+use super::fields::{
+    capacity_text, health_badge, kubeconfig_field, pair_lines, placement_fields, with_pairs,
+};
 use super::hosts::capacity;
 use super::{Operator, OperatorSubmission};
 use crate::components::{
@@ -85,7 +87,11 @@ async fn update(
     fields: &Fields,
     expected: Option<Version>,
 ) -> Result<(String, Flash)> {
-    let command = with_pairs(fields).parse::<ClusterPatch>()?.parse()?;
+    let mut patch = with_pairs(fields).parse::<ClusterPatch>()?;
+    // A field without lines removes all pairs.
+    patch.labels.get_or_insert_default();
+    patch.settings.get_or_insert_default();
+    let command = patch.parse()?;
     context.platform().hosts().update(name, &command, expected).await?;
     Ok((urls::host(name), Flash::new(context.text("settings-saved"))))
 }
@@ -113,7 +119,7 @@ fn conflict(context: Context, known: &KnownHost, fields: &Fields) -> Response {
         updated_at: registration.updated_at,
         values: vec![
             value("field-region", "region", region),
-            value("host-capacity", "capacity", host.capacity.to_string()),
+            value("host-capacity", "capacity", capacity_text(host).unwrap_or_default()),
             value("host-labels", "labels", pair_lines(&host.labels)),
             value("host-settings", "settings", pair_lines(&registration.settings)),
         ],

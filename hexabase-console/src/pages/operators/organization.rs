@@ -5,12 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_api::admin::requests::NewSuspension;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::OrganizationSummary;
-use hexabase_core::page::PageRequest;
-use hexabase_core::platform::Platform;
-use hexabase_core::search::SearchText;
 use maud::{Markup, html};
 
 use super::metering::{Metering, metering};
@@ -37,18 +34,10 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> PageResult {
     let filters = Filters::new(query.as_deref().unwrap_or_default());
-    let summary = find(context.platform(), org).await?;
+    let summary = context.platform().organization_admin().get(org).await?;
     let metering = Metering::read(context.platform(), org, filters.get("month")).await;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &summary, &form, metering.as_ref()))
-}
-
-/// Finds an organization: the list of operators finds ids, too.
-async fn find(platform: &Platform, org: OrganizationId) -> Result<OrganizationSummary> {
-    let (text, first) = (SearchText::parse(&org.to_string())?, PageRequest::new(1, None));
-    let found = platform.organization_admin().list(Some(&text), &first).await?.items;
-    let same = |summary: &OrganizationSummary| summary.organization.id == org;
-    found.into_iter().find(same).ok_or_else(|| Error::not_found("organization"))
 }
 
 pub(super) async fn submit(
@@ -74,7 +63,7 @@ pub(super) async fn submit(
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
-            let summary = find(context.platform(), org).await?;
+            let summary = context.platform().organization_admin().get(org).await?;
             Ok(page(context, error.status(), &summary, &form, None))
         }
     }
