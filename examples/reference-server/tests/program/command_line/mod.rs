@@ -322,7 +322,10 @@ fn tokens(cli: &Cli, url: &str) {
 
     assert!(cli.run("service-accounts create deployer --role member").contains("deployer"));
     cli.read("service-accounts list", &["deployer"]);
+    cli.read("service-accounts get deployer", &["deployer", "member"]);
     cli.json("service-accounts create-token deployer ci --scopes clusters:access --expires 30d");
+    cli.read("service-accounts tokens deployer", &["ci", "clusters:access"]);
+    cli.run("service-accounts delete-token deployer ci");
     cli.run("groups add-member developers deployer");
     cli.run("groups remove-member developers deployer");
     cli.run("service-accounts delete deployer");

@@ -144,6 +144,13 @@ pub(super) const REFERENCES: &[Reference] = &[
         }],
     },
     Reference {
+        placeholder: "service-account-token",
+        noun: "token",
+        command: "hexabase service-accounts tokens SERVICE_ACCOUNT",
+        prefix: "tok_",
+        lists: &[named("/organizations/{organization}/service-accounts/{service-account}/tokens")],
+    },
+    Reference {
         placeholder: "token",
         noun: "API token",
         command: "hexabase tokens list",

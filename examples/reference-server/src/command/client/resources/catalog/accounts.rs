@@ -63,6 +63,7 @@ pub(super) const TOKENS: Group = Group {
 
 const ACCOUNT: &[Column] = &[
     Column::text("NAME", "name"),
+    Column::text("ROLE", "role"),
     Column::age("AGE", "created_at"),
     Column::id("ID", "id"),
     Column::id("CREATED BY", "created_by").wide(),
@@ -74,6 +75,14 @@ pub(super) const SERVICE_ACCOUNTS: Group = Group {
     operations: &[
         Operation::list("list", "List the service accounts.", org!("/service-accounts"), ACCOUNT)
             .example(&["hexabase service-accounts list"]),
+        Operation::get(
+            "get",
+            "Show a service account.",
+            org!("/service-accounts/{service-account}"),
+            ACCOUNT,
+        )
+        .of(&["service-account"])
+        .example(&["hexabase service-accounts get deployer"]),
         Operation::post("create", "Create a service account.", org!("/service-accounts"), ACCOUNT)
             .with(&[
                 Argument::field("name", "NAME", "Name: a DNS label.", Form::Text, "name").positional(),
@@ -87,6 +96,14 @@ pub(super) const SERVICE_ACCOUNTS: Group = Group {
                 .one_of(&["admin", "billing", "member"]),
             ])
             .example(&["hexabase service-accounts create deployer --role member"]),
+        Operation::list(
+            "tokens",
+            "List the API tokens of a service account.",
+            org!("/service-accounts/{service-account}/tokens"),
+            TOKEN,
+        )
+        .of(&["service-account"])
+        .example(&["hexabase service-accounts tokens deployer"]),
         Operation::post(
             "create-token",
             "Create an API token of a service account. Its secret is shown once.",
@@ -98,6 +115,14 @@ pub(super) const SERVICE_ACCOUNTS: Group = Group {
         .example(&[
             "hexabase service-accounts create-token deployer ci --scopes clusters:access --expires 90d",
         ]),
+        Operation::delete(
+            "delete-token",
+            "Revoke an API token of a service account.",
+            org!("/service-accounts/{service-account}/tokens/{service-account-token}"),
+            "revoked",
+        )
+        .of(&["service-account", "service-account-token"])
+        .example(&["hexabase service-accounts delete-token deployer ci"]),
         Operation::delete(
             "delete",
             "Delete a service account with its tokens.",
