@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::api::{Api, Request, StreamEvent};
-use super::output::{Column, Format, escape, field, print, print_note, text_of};
+use super::output::{Column, Format, escape, escape_json, field, print, print_note, text_of};
 use super::resources::{CommonOptions, Scope};
 use crate::command::print_line;
 
@@ -175,7 +175,7 @@ impl Logs {
         match event.name.as_str() {
             LINE_EVENT if self.common.output == Format::Table => print_line(&line_text(&data)),
             // Each line is a JSON document, so that programs can read the stream.
-            LINE_EVENT => print_line(&event.data),
+            LINE_EVENT => print_line(&escape_json(&event.data)),
             // The stream is opened again where it ended.
             END_EVENT if field(&data, "code") == TOO_SLOW => {
                 print_note("lines arrive faster than they are printed");
@@ -212,5 +212,7 @@ mod tests {
         let line = json!({ "at": "2026-11-30T12:00:00Z", "project": "web", "pod": "p", "container": "c",
             "text": "a\u{1b}[2J\nb" });
         assert_eq!(line_text(&line), "2026-11-30T12:00:00Z web/p/c a\\u{1b}[2J\\u{a}b");
+        let event = json!({ "text": "\u{9b}2J\u{202e}b" }).to_string();
+        assert_eq!(escape_json(&event), "{\"text\":\"\\u009b2J\\u202eb\"}");
     }
 }

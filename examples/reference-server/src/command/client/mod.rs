@@ -19,9 +19,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -104,12 +104,19 @@ impl ErrorResponse {
 
     /// Returns the error, with a description of the failed operation such as "issued no token".
     fn into_error(self, failure: &str) -> Error {
+        let is_rejected = matches!(
+            self.body.error.as_deref(),
+            Some("access_denied" | "expired_token" | "invalid_grant" | "invalid_request")
+        );
         let ErrorBody { title, detail, error, error_description } = self.body;
         let reason = detail.or(error_description).or(title).or(error).unwrap_or_default();
         let message = format!("the server {failure} ({}): {reason}", self.status);
         match self.status {
             StatusCode::UNAUTHORIZED => Error::unauthenticated(message),
+            _ if is_rejected => Error::unauthenticated(message),
             StatusCode::FORBIDDEN => Error::forbidden(message),
+            StatusCode::TOO_MANY_REQUESTS => Error::new(ErrorKind::RateLimited, message),
+            status if status.is_client_error() => Error::new(ErrorKind::Invalid, message),
             _ => Error::unavailable(message),
         }
     }
@@ -117,12 +124,7 @@ impl ErrorResponse {
 
 impl Server {
     fn new(url: String, certificate_authority_data: Option<String>) -> Result<Self> {
-        let loopback_urls = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-        let is_loopback = loopback_urls.iter().any(|loopback| {
-            let rest = url.strip_prefix(loopback);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        if !url.starts_with("https://") && !is_loopback {
+        if !may_receive_credentials(&url) {
             return Err(Error::invalid(
                 "server",
                 "must be an https:// URL, because credentials are sent to it",
@@ -177,6 +179,14 @@ impl Server {
     }
 }
 
+/// `true` for URLs with TLS, and for those of this machine; both without a user name and password.
+fn may_receive_credentials(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let has_scheme = url.scheme() == "https" || url.scheme() == "http" && is_loopback;
+    has_scheme && url.username().is_empty() && url.password().is_none()
+}
+
 /// Encodes fields for a form or a query.
 fn encode_form(fields: &[(&str, &str)]) -> Result<String> {
     serde_urlencoded::to_string(fields)
@@ -187,4 +197,52 @@ fn parse_certificates(data: &str) -> Result<Vec<reqwest::Certificate>> {
     let invalid = || Error::invalid("certificate_authority_data", "contains no PEM certificates in base64");
     let pem = STANDARD.decode(data).map_err(|error| invalid().caused_by(error))?;
     reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| invalid().caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_sent_with_tls_or_to_this_machine_only() {
+        for (url, expected) in [
+            ("https://hexabase.example", true),
+            ("https://hexabase.example:8443/path", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost", true),
+            ("http://[::1]:8080/", true),
+            ("http://hexabase.example", false),
+            ("http://localhost:x@evil.example", false),
+            ("http://localhost:80@evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://user@localhost", false),
+            ("https://user:password@host", false),
+            ("ftp://localhost", false),
+            ("localhost:8080", false),
+            ("https://", false),
+        ] {
+            assert_eq!(Server::new(url.to_owned(), None).is_ok(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn error_responses_have_the_kinds_of_their_exit_codes() {
+        for (status, error, expected) in [
+            (400, Some("access_denied"), ErrorKind::Unauthenticated),
+            (400, Some("expired_token"), ErrorKind::Unauthenticated),
+            (400, Some("invalid_grant"), ErrorKind::Unauthenticated),
+            (400, Some("invalid_request"), ErrorKind::Unauthenticated),
+            (400, Some("invalid_scope"), ErrorKind::Invalid),
+            (401, None, ErrorKind::Unauthenticated),
+            (403, None, ErrorKind::Forbidden),
+            (404, None, ErrorKind::Invalid),
+            (429, None, ErrorKind::RateLimited),
+            (302, None, ErrorKind::Unavailable),
+            (503, None, ErrorKind::Unavailable),
+        ] {
+            let body = ErrorBody { error: error.map(str::to_owned), ..ErrorBody::default() };
+            let response = ErrorResponse { status: StatusCode::from_u16(status).unwrap(), body };
+            assert_eq!(response.into_error("issued no token").kind(), expected, "{status} {error:?}");
+        }
+    }
 }

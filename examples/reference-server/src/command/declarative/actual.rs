@@ -120,9 +120,9 @@ impl Actual {
             "plan_id": object["plan_id"],
             "kubernetes_version": object["kubernetes_version"],
         });
-        // Every change inside a workspace increments its version, so changes are not conditional on it.
-        let id = text(object, "id")?;
-        self.insert_with(key.clone(), id, id.to_owned(), None, spec)?;
+        // Every change inside a workspace increments its version, so only its deletion is conditional on it: contents
+        // that were created since they were read are not deleted.
+        self.insert(key.clone(), object, spec)?;
         Ok(key)
     }
 

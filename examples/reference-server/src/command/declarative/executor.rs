@@ -225,7 +225,8 @@ pub(super) fn reject(problems: &[Problem]) -> Error {
     Error::invalid("documents", message)
 }
 
-/// Waits until the workspaces have reached their desired state, with their phases as progress.
+/// Waits until the workspaces have reached their desired state, with their phases as progress. The wait goes on while
+/// the server is unavailable.
 async fn wait_until_ready(api: &Api, ids: &Ids, workspaces: &BTreeSet<Key>, timeout: Duration) -> Result<()> {
     let organizations: BTreeSet<&str> = workspaces.iter().map(|key| key.organization.as_str()).collect();
     let waiting = async {
@@ -235,7 +236,15 @@ async fn wait_until_ready(api: &Api, ids: &Ids, workspaces: &BTreeSet<Key>, time
             for organization in &organizations {
                 let path =
                     format!("/organizations/{}/workspaces", ids.get(&Key::organization(organization))?);
-                for workspace in list(api, &path).await? {
+                let listed = match list(api, &path).await {
+                    Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::RateLimited) => {
+                        is_ready = false;
+                        print_progress(&escape(&format!("waiting for the server: {error}")))?;
+                        continue;
+                    }
+                    result => result?,
+                };
+                for workspace in listed {
                     let key = Key::in_organization(Kind::Workspace, organization, text(&workspace, "name")?);
                     if !workspaces.contains(&key) {
                         continue;
@@ -268,7 +277,7 @@ async fn wait_until_ready(api: &Api, ids: &Ids, workspaces: &BTreeSet<Key>, time
 ///
 /// # Errors
 /// `Conflict` with code `not_completed` if it cannot reach that state.
-fn progress(workspace: &Value) -> Result<Option<String>> {
+pub(super) fn progress(workspace: &Value) -> Result<Option<String>> {
     let phase = text(workspace, "phase")?;
     let is_current = workspace["observed_generation"] == workspace["generation"];
     if phase == "suspended" || phase == "ready" && is_current {
@@ -277,7 +286,8 @@ fn progress(workspace: &Value) -> Result<Option<String>> {
     let state = [phase, text(workspace, "reason")?, text(workspace, "message")?].join(" ").trim().to_owned();
     match phase {
         "failed" => {
-            Err(Error::unavailable(escape(&format!("workspace {}: {state}", text(workspace, "name")?))))
+            let message = format!("the workspace {} has failed: {state}", text(workspace, "name")?);
+            Err(Error::conflict(NOT_COMPLETED, escape(&message)))
         }
         _ => Ok(Some(state)),
     }

@@ -82,14 +82,22 @@ async fn read_workspace(api: &Api, path: &str) -> Result<WorkspaceLists> {
     };
     for group in &lists.groups {
         let id = text(group, "id")?;
-        lists.members.insert(id.to_owned(), list(api, &format!("{path}/groups/{id}/members")).await?);
+        lists.members.insert(id.to_owned(), contents(api, &format!("{path}/groups/{id}/members")).await?);
     }
     for project in &lists.projects {
         let id = text(project, "id")?;
-        lists.roles.insert(id.to_owned(), list(api, &format!("{path}/projects/{id}/roles")).await?);
-        lists.assignments.extend(list(api, &format!("{path}/projects/{id}/role-assignments")).await?);
+        lists.roles.insert(id.to_owned(), contents(api, &format!("{path}/projects/{id}/roles")).await?);
+        lists.assignments.extend(contents(api, &format!("{path}/projects/{id}/role-assignments")).await?);
     }
     Ok(lists)
+}
+
+/// Returns the items of a list of a group or project; none if it has been deleted since it was listed.
+async fn contents(api: &Api, path: &str) -> Result<Vec<Value>> {
+    match list(api, path).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        result => result,
+    }
 }
 
 /// Returns all items of a list.

@@ -101,7 +101,8 @@ pub(super) fn requests(operation: &Operation, ids: &Ids) -> Result<Vec<ApiReques
     let key = &operation.key;
     let list = ids.list_path(key)?;
     let object = operation.object.as_ref();
-    let version = object.and_then(|object| object.version);
+    let has_version = key.kind != Kind::Workspace || operation.step == Step::Delete;
+    let version = object.and_then(|object| object.version).filter(|_| has_version);
     let request = |method: Method, path: String, body: Option<Value>| ApiRequest {
         method,
         path,

@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 
 use super::actual::{Actual, WorkspaceLists};
 use super::document::{self, DesiredObjects};
-use super::object::{Key, Kind, Object};
+use super::executor::progress;
+use super::object::{FieldChange, Key, Kind, Object, Spec};
 use super::plan::{Operation, Plan, PlanOptions, Step, plan};
 use super::report::describe;
 use super::request::{Ids, Method, requests};
+use crate::command::client::NOT_COMPLETED;
 
 fn documents(text: &str) -> DesiredObjects {
     document::parse(&[("tenants.yaml".to_owned(), text.to_owned())]).unwrap()
@@ -240,6 +242,34 @@ fn a_changed_field_is_one_operation_with_the_request_of_the_api() {
 }
 
 #[test]
+fn only_the_deletion_of_a_workspace_is_conditional_on_its_version() {
+    let mut server = Server::default();
+    server.apply(&documents(&one_of_each()), false);
+    let key = Key::in_organization(Kind::Workspace, "acme", "shop");
+    let change =
+        FieldChange { field: "plan_id", before: json!("starter"), after: json!("team"), is_fixed: false };
+    for (step, expected) in [(Step::Update(vec![change]), None), (Step::Delete, Some(1))] {
+        let object = server.actual.objects.get(&key).cloned();
+        let operation = Operation { key: key.clone(), step, spec: Spec::new(), object };
+        let sent = requests(&operation, &Ids::new(&server.actual)).unwrap();
+        assert_eq!(sent.iter().map(|request| request.version).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn a_failed_workspace_ends_the_wait() {
+    let workspace = |phase: &str| {
+        json!({ "name": "shop", "phase": phase, "reason": "quota", "message": "no\u{1b}[2J",
+            "generation": 2, "observed_generation": 2 })
+    };
+    assert_eq!(progress(&workspace("ready")).unwrap(), None);
+    assert!(progress(&workspace("pending")).unwrap().is_some());
+    let failed = progress(&workspace("failed")).unwrap_err();
+    assert_eq!(failed.code(), NOT_COMPLETED);
+    assert!(!failed.message().contains('\u{1b}'), "{failed}");
+}
+
+#[test]
 fn problems_of_documents_have_a_file_and_a_line() {
     let workspace = "{name: shop, organization: acme}";
     for (text, expected) in [
@@ -384,6 +414,7 @@ fn responses_of_the_api_become_objects_by_name() {
         json!({ "display_name": null, "plan_id": "starter", "kubernetes_version": "1.36" }),
     );
     let shop = actual.add_workspace("acme", &shop).unwrap();
+    assert_eq!(actual.objects[&shop].version, Some(3));
     let group = |name: &str, parent: Value, preset: Value| {
         with(id("grp", name), json!({ "parent_id": parent, "preset": preset }))
     };

@@ -24,7 +24,7 @@ pub(in crate::command) fn escape(text: &str) -> String {
 }
 
 /// Returns JSON with unsafe characters as `\uXXXX`. Line breaks are those between tokens, since strings have none.
-pub(super) fn escape_json(text: &str) -> String {
+pub(in crate::command) fn escape_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter == '\n' || !is_unsafe(letter) {

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub(in crate::command) use self::columns::Column;
 pub(super) use self::columns::{field, text_of};
 pub(in crate::command) use self::escape::escape;
+pub(super) use self::escape::escape_json;
 use self::table::{Style, Table};
 use crate::command::print_line;
 
@@ -42,7 +43,7 @@ fn print_value(format: Format, value: &Value) -> Result<()> {
     }
     let failed = |error| Error::unexpected("the output cannot be serialized as JSON").caused_by(error);
     let text = serde_json::to_string_pretty(value).map_err(failed)?;
-    print_line(&escape::escape_json(&text))
+    print_line(&escape_json(&text))
 }
 
 /// Prints `value` as JSON or YAML, and `rows` as a table or as ids.
