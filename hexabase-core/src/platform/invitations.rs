@@ -11,8 +11,8 @@ use crate::ephemeral::Rate;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{InvitationId, OrganizationId, UserId};
 use crate::limits;
-use crate::model::{Invitation, Member, Organization, OrganizationCounts, OrganizationRole};
-use crate::name::Email;
+use crate::model::{Inventory, Invitation, Member, Organization, OrganizationCounts, OrganizationRole};
+use crate::name::{Email, ManagedObject};
 use crate::notifier::{Notification, PlainName};
 use crate::page::{Page, PageRequest};
 use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier, VerifierHash};
@@ -371,11 +371,42 @@ impl Invitations<'_> {
                     .delete(RecordKey::Invitation(organization, id))
                     .insert(member.clone())
                     .audit(entry);
+                let inventories = self.0.store.list_inventories(organization).await?;
+                let changeset = replace_in_inventory(changeset, &inventories, id, user_id, now)?;
                 let root = Organization { version: root.version.next(), updated_at: now, ..root };
                 Ok((changeset, (root, member)))
             })
             .await
     }
+}
+
+/// Replaces an accepted invitation by the user in the inventory that has it, so that the member has the same source as
+/// the invitation had. An object is in at most one inventory, so a user who is in one already stays there.
+fn replace_in_inventory(
+    changeset: Changeset,
+    inventories: &[Inventory],
+    invitation: InvitationId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Changeset> {
+    let object = |id: String| {
+        let invalid = |error| Error::unexpected("an id is no object of an inventory").caused_by(error);
+        ManagedObject::parse(&id).map_err(invalid)
+    };
+    let (invited, joined) = (object(invitation.to_string())?, object(user.to_string())?);
+    let Some(before) = inventories.iter().find(|inventory| inventory.objects.contains(&invited)) else {
+        return Ok(changeset);
+    };
+    let mut inventory =
+        Inventory { updated_by: user, updated_at: now, version: before.version.next(), ..before.clone() };
+    inventory.objects.remove(&invited);
+    if !inventories.iter().any(|inventory| inventory.objects.contains(&joined)) {
+        inventory.objects.insert(joined);
+    }
+    Ok(match inventory.objects.is_empty() {
+        true => changeset.delete(RecordKey::Inventory(inventory.organization_id, inventory.name)),
+        false => changeset.update(inventory),
+    })
 }
 
 fn no_open_invitation() -> Error {

@@ -10,11 +10,12 @@ use crate::error::{ErrorKind, Result};
 use crate::fixture;
 use crate::id::OrganizationId;
 use crate::model::{Invitation, OrganizationRole};
-use crate::name::DisplayName;
+use crate::name::{DisplayName, ManagedObject, Slug};
 use crate::notifier::Notification;
 use crate::page::PageRequest;
-use crate::platform::{Caller, CreateInvitation, PlatformConfig};
+use crate::platform::{Caller, CreateInvitation, PlatformConfig, UpdateInventory};
 use crate::secret::ExposeSecret as _;
+use crate::version::Version;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -166,5 +167,45 @@ fn expired_invitations_do_not_count_for_the_command_the_ability_and_the_overview
         let stored = setup.platform.store().list_invitations(acme, &PageRequest::largest()).await.unwrap();
         let stored: Vec<_> = stored.items.iter().map(|invitation| invitation.id).collect();
         assert_eq!(stored, [carol.id], "a new invitation replaces the expired ones");
+    });
+}
+
+#[test]
+fn a_member_replaces_the_accepted_invitation_in_its_inventory() {
+    block_on(async {
+        let setup = Setup::with(unlimited);
+        let ann = setup.sign_in("ann").await;
+        let acme = setup.create_organization(&ann, "acme").await.id;
+        let add = async |inventory: &str, id: String| {
+            let name = Slug::parse(inventory).unwrap();
+            let add = [ManagedObject::parse(&id).unwrap()].into();
+            let command = UpdateInventory { add, ..UpdateInventory::default() };
+            setup.platform.inventories().update(&ann, acme, &name, &command, None).await.unwrap();
+        };
+        let stored = async || {
+            let stored = setup.platform.store().list_inventories(acme).await.unwrap();
+            let pair = |inventory: crate::model::Inventory| {
+                let objects: Vec<String> = inventory.objects.iter().map(ToString::to_string).collect();
+                (inventory.name.to_string(), objects, inventory.version)
+            };
+            stored.into_iter().map(pair).collect::<Vec<_>>()
+        };
+        let bob = setup.sign_in("bob").await;
+        let bob_id = bob.principal.user_id.to_string();
+        let invitation = setup.invite(&ann, acme, "bob").await.unwrap().id;
+        add("git", invitation.to_string()).await;
+        setup.platform.invitations().accept_by_id(&bob, invitation).await.unwrap();
+        assert_eq!(stored().await, [("git".to_owned(), vec![bob_id], Version::FIRST.next())]);
+
+        // A user who is in another inventory stays there, and an inventory without objects is deleted.
+        let carol = setup.sign_in("carol").await;
+        let carol_id = carol.principal.user_id.to_string();
+        let invitation = setup.invite(&ann, acme, "carol").await.unwrap().id;
+        add("other", invitation.to_string()).await;
+        add("git", carol_id.clone()).await;
+        setup.platform.invitations().accept_by_id(&carol, invitation).await.unwrap();
+        let stored = stored().await;
+        assert_eq!(stored.len(), 1, "{stored:?}");
+        assert!(stored[0].0 == "git" && stored[0].1.contains(&carol_id), "{stored:?}");
     });
 }
