@@ -180,8 +180,16 @@ async fn a_credential_has_the_chosen_role_and_no_other_right() {
     assert_eq!(send(&flux, "GET", "/api/v1/secrets", &Value::Null).await, 403);
     assert_eq!(send(&flux, "GET", &format!("{RBAC}/clusterroles"), &Value::Null).await, 403);
     // The bindings of Hexabase are protected from the tool as from every user.
-    let bindings = format!("{RBAC}/namespaces/web/rolebindings/hexabase-gitops-flux");
+    let bindings = format!("{RBAC}/namespaces/web/rolebindings/hexabase-gitops-flux-project-admin");
     assert_eq!(send(&flux, "DELETE", &bindings, &Value::Null).await, 403);
+
+    // The role of a binding is immutable: another role is another binding.
+    deployed.set(&[(FLUX, access("flux-system", PresetRole::ProjectViewer))], at_hour(1)).await;
+    let flux = deployed.flux_client().await;
+    assert_eq!((create_in(&flux, "web").await, create_in(&flux, "api").await), (403, 403));
+    let config_maps = "/api/v1/namespaces/web/configmaps";
+    assert_eq!(send(&flux, "GET", config_maps, &Value::Null).await, 200);
+    assert_eq!(send(&deployed.tenant(), "GET", &bindings, &Value::Null).await, 404);
 
     deployed.set(&[(FLUX, access("flux-system", PresetRole::WorkspaceViewer))], at_hour(1)).await;
     let flux = deployed.flux_client().await;
@@ -412,7 +420,7 @@ async fn users_of_the_tenant_cannot_change_the_service_accounts() {
     let user = deployed.tenant_as(User::authenticated("hexabase:mallory".to_owned(), Vec::new()));
     for object in [
         format!("{ACCOUNTS}/flux"),
-        format!("{RBAC}/namespaces/web/rolebindings/hexabase-gitops-flux"),
+        format!("{RBAC}/namespaces/web/rolebindings/hexabase-gitops-flux-project-admin"),
         "/api/v1/namespaces/hexabase-gitops".to_owned(),
     ] {
         assert_eq!(send(&user, "DELETE", &object, &Value::Null).await, 403, "{object}");

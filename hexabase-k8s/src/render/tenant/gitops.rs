@@ -60,14 +60,16 @@ pub(crate) fn allowed_tools<'a>(
     cluster.gitops.iter().filter(is_allowed).map(|(tool, access)| (*tool, access))
 }
 
-/// Returns the binding of a workspace role, or one per project of a project role.
+/// Returns the binding of a workspace role, or one per project of a project role. Its name contains the role: that of an
+/// existing binding cannot be changed.
 fn bindings(
     cluster: &TenantCluster,
     config: &HostConfig,
     tool: GitOpsTool,
     access: &GitOpsAccess,
 ) -> Vec<Object> {
-    let (keys, name) = (&config.labels, format!("hexabase-gitops-{tool}"));
+    let role = access.role.as_str().trim_start_matches("hexabase:");
+    let (keys, name) = (&config.labels, format!("hexabase-gitops-{tool}-{role}"));
     let content = || -> [(&'static str, Value); 2] {
         let subject =
             json!({ "kind": "ServiceAccount", "name": account_of(tool), "namespace": GITOPS_NAMESPACE });
