@@ -382,10 +382,11 @@ fn set_gitops_condition(workspace: &mut Workspace, outcome: &ReconcileOutcome, n
         return conditions.retain(|condition| condition.kind != KIND);
     }
     let is_known = conditions.iter().any(|condition| condition.kind == KIND);
+    let are_unexpired = workspace.status.gitops.values().all(|issued| now < issued.expires_at);
     let (status, reason, message) = match &outcome.gitops {
         Some(Ok(_)) => (ConditionStatus::True, "Issued".to_owned(), ""),
         Some(Err(error)) => (ConditionStatus::False, reason_of(error), error.message()),
-        None if is_known => return,
+        None if is_known && are_unexpired => return,
         None => {
             let message = "the credentials are issued once the tenant API server responds";
             (ConditionStatus::False, "Pending".to_owned(), message)

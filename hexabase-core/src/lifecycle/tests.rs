@@ -154,6 +154,26 @@ fn a_failed_renewal_is_repeated_with_the_regular_reconcile() {
     assert_eq!(next(None).reconcile_at, Some(at(100)));
 }
 
+#[test]
+fn the_condition_of_gitops_tools_is_not_true_with_an_expired_credential() {
+    use crate::model::{GitOpsCredential, GitOpsTool};
+    use crate::name::HostNamespace;
+    let namespace = HostNamespace::parse("argocd").unwrap();
+    let credential = GitOpsCredential { expires_at: at(100), ..GitOpsCredential::unknown(namespace, at(90)) };
+    let issued = [(GitOpsTool::ArgoCd, credential)].into_iter().collect();
+    let mut workspace = ready();
+    workspace.status.gitops.clone_from(&issued);
+    let outcome =
+        ReconcileOutcome { gitops: Some(Ok(issued)), ..observed(ControlPlaneState::Ready, Some(true)) };
+    workspace = after(&workspace, &outcome, at(60));
+    for (now, expected) in [(60, ("True", "Issued")), (99, ("True", "Issued")), (100, ("False", "Pending"))] {
+        workspace = after(&workspace, &failing(Error::unavailable("the host is down")), at(now));
+        let condition =
+            workspace.status.conditions.iter().find(|condition| condition.kind == "GitOpsReady").unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), expected, "{now}");
+    }
+}
+
 fn failing(error: Error) -> ReconcileOutcome {
     ReconcileOutcome { error: Some(error), ..ReconcileOutcome::default() }
 }

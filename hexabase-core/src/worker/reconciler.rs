@@ -132,17 +132,31 @@ impl<'a> Reconciler<'a> {
             return Ok(());
         }
         let observation = outcome.observation.insert(provisioner.observe(&target).await?);
-        match lifecycle::next_operation(workspace, &observation.control_plane) {
-            Operation::Nothing => {}
-            Operation::Suspend => provisioner.suspend(&target, self.0.now()).await?,
-            Operation::Delete => provisioner.delete(&target).await?,
+        let operation = lifecycle::next_operation(workspace, &observation.control_plane);
+        let operated = self.operate(operation, state, &*provisioner, outcome).await;
+        // Access that was withdrawn ends even if the operation fails.
+        let credentials = self.reconcile_gitops(state, &*provisioner, outcome).await;
+        operated.and(credentials)
+    }
+
+    async fn operate(
+        &self,
+        operation: Operation,
+        state: &WorkspaceState,
+        provisioner: &dyn ClusterProvisioner,
+        outcome: &mut ReconcileOutcome,
+    ) -> Result<()> {
+        let target = desired::TenantTarget::of(&state.workspace);
+        match operation {
+            Operation::Nothing => Ok(()),
+            Operation::Suspend => provisioner.suspend(&target, self.0.now()).await,
+            Operation::Delete => provisioner.delete(&target).await,
             Operation::ResumeAndApply => {
                 provisioner.resume(&target).await?;
-                self.apply(state, &*provisioner, outcome).await?;
+                self.apply(state, provisioner, outcome).await
             }
-            Operation::Apply => self.apply(state, &*provisioner, outcome).await?,
+            Operation::Apply => self.apply(state, provisioner, outcome).await,
         }
-        self.reconcile_gitops(state, &*provisioner, outcome).await
     }
 
     /// Issues, renews and removes the credentials of GitOps tools. A failure becomes part of the outcome, because nothing

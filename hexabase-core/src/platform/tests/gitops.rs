@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Setup;
 use crate::access::{Credential, Principal};
 use crate::clock::Clock as _;
+use crate::desired::TenantTarget;
 use crate::error::{ErrorKind, Result};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
@@ -139,6 +140,19 @@ async fn access_is_removed_while_the_workspace_is_suspended_and_issued_once_it_r
     workspaces.resume(&tenant.ann, tenant.organization, tenant.workspace).await.unwrap();
     tenant.reconcile().await;
     assert!(tenant.credential().await.is_some());
+}
+
+#[tokio::test]
+async fn access_is_removed_even_if_the_operation_fails() {
+    let tenant = Tenant::new().await;
+    tenant.set(argocd("argocd")).await.unwrap();
+    tenant.reconcile().await;
+    assert!(tenant.credential().await.is_some());
+    tenant.setup.provisioner.occupy_cluster(&TenantTarget::by_id(tenant.organization, tenant.workspace));
+    tenant.set(GitOps::new()).await.unwrap();
+    tenant.reconcile().await;
+    assert!(tenant.current().await.status.failures > 0);
+    assert_eq!(tenant.credential().await, None);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ struct Setup {
     platform: Platform,
     clock: Arc<ManualClock>,
     mails: Arc<SentMails>,
+    provisioner: Arc<MemoryProvisioner>,
 }
 
 /// Notifier that stores all notifications in memory.
@@ -86,12 +87,12 @@ impl Setup {
             .with_store(store)
             .with_ids(ids)
             .with_clock(clock.clone())
-            .with_fleet(Fleet::new().with(host, provisioner))
+            .with_fleet(Fleet::new().with(host, provisioner.clone()))
             .with_config(config)
             .with_notifier(mails.clone())
             .build()
             .unwrap();
-        Self { platform, clock, mails }
+        Self { platform, clock, mails, provisioner }
     }
 
     /// Signs a user in with the address `NAME@example.com`.
