@@ -12,6 +12,7 @@ use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, Nam
 
 use crate::config::{HostConfig, fill_template};
 use crate::error::from_kube;
+use crate::hosts::invalid_yaml;
 
 /// Creates clients from the operator's kubeconfig of a tenant cluster.
 #[async_trait]
@@ -38,20 +39,18 @@ impl ServiceConnector {
 #[async_trait]
 impl TenantConnector for ServiceConnector {
     async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client> {
-        let invalid_kubeconfig = |error: kube::config::KubeconfigError| {
-            Error::unavailable("the kubeconfig of the tenant is not usable")
-                .with("cluster", &target.name)
-                .caused_by(error)
-        };
-        let mut inline = inline_credentials(
-            Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(invalid_kubeconfig)?,
-        );
+        let unusable =
+            || Error::unavailable("the kubeconfig of the tenant is not usable").with("cluster", &target.name);
+        // The error of the parser quotes the kubeconfig, which is a secret.
+        let parsed = Kubeconfig::from_yaml(kubeconfig.expose_secret())
+            .map_err(|error| unusable().caused_by(invalid_yaml(&error.to_string())))?;
+        let mut inline = inline_credentials(parsed);
         for cluster in inline.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
             cluster.server = Some(fill_template(&self.0, &target.name));
         }
         let config = Config::from_custom_kubeconfig(inline, &KubeConfigOptions::default())
             .await
-            .map_err(invalid_kubeconfig)?;
+            .map_err(|error| unusable().caused_by(error))?;
         let mut config = with_timeouts(config);
         // The client must not retry a throttled request: the next reconcile does.
         config.default_retry = false;
@@ -96,4 +95,28 @@ pub fn with_timeouts(mut config: Config) -> Config {
     config.read_timeout = Some(Duration::from_secs(300));
     config.write_timeout = Some(Duration::from_secs(20));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::error::ErrorKind;
+    use hexabase_core::fixture;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn errors_of_a_connection_do_not_quote_the_kubeconfig() {
+        let target = fixture::tenant_cluster("shop").target;
+        let connector = ServiceConnector::new(&HostConfig::default());
+        for text in [
+            "hunter2",
+            "users: hunter2",
+            "users: [{ name: it, user: { token: [hunter2] } }]",
+            "a: b\n hunter2: [",
+        ] {
+            let error = connector.connect(&target, &SecretString::from(text)).await.map(drop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
 }

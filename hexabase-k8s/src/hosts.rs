@@ -40,7 +40,7 @@ impl VClusterHosts {
 }
 
 /// Describes an error of the YAML parser by its position only: its message quotes the kubeconfig, which is a secret.
-fn invalid_yaml(message: &str) -> String {
+pub(crate) fn invalid_yaml(message: &str) -> String {
     let words: Vec<&str> = message.split([' ', ':', ',', '\n']).collect();
     let is_number = |word: &str| word.parse::<u32>().is_ok();
     let position = words.windows(4).find_map(|words| match words {
