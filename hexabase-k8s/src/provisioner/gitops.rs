@@ -35,9 +35,13 @@ fn digest(value: &str) -> String {
     Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Keys that Hexabase writes. A tool may add others.
+const KEYS: [&str; 7] = ["name", "server", "project", "config", "namespaces", "clusterResources", "value"];
+
 /// State of a Secret in its annotation: digests of what its content is for, and of the content.
 fn state_of(connection: &GitOpsConnection, account_uid: &str, data: &Value) -> String {
-    let sorted: BTreeMap<&String, &Value> = data.as_object().into_iter().flatten().collect();
+    let own = data.as_object().into_iter().flatten().filter(|(key, _)| KEYS.contains(&key.as_str()));
+    let sorted: BTreeMap<&String, &Value> = own.collect();
     format!("{}.{}", digest(&format!("{connection:?} {account_uid}")), digest(&format!("{sorted:?}")))
 }
 
@@ -322,6 +326,9 @@ mod tests {
         assert!(!valid(&issued, &connection(PresetRole::WorkspaceAdmin, "ca"), "uid", later(1)));
         assert!(!valid(&issued, &connection(PresetRole::ProjectAdmin, "new"), "uid", later(1)));
         assert!(!valid(&secret(later(900)), &own, "uid", later(1)), "a changed annotation");
+        let mut extended = issued.clone();
+        extended["data"]["shard"] = json!("MQ==");
+        assert!(valid(&extended, &own, "uid", later(1)), "Argo CD adds the shard");
         let mut changed = issued.clone();
         changed["data"]["server"] = json!("aHR0cHM6Ly9ldmls");
         assert!(!valid(&changed, &own, "uid", later(1)));
