@@ -54,10 +54,12 @@ fn releases_of_gitops_tools_equal_that_of_helm() {
     let (flux, argocd) = (flux_release(), argocd_application());
     assert_eq!(flux["metadata"]["namespace"], namespace);
     assert_eq!(argocd["spec"]["destination"]["namespace"], namespace);
-    let released = [
-        ("flux", flux["spec"]["values"].clone()),
-        ("argocd", argocd["spec"]["source"]["helm"]["valuesObject"].clone()),
-    ];
+    let sources = flux["spec"]["valuesFrom"].as_array().unwrap();
+    assert_eq!(sources, &[json!({ "kind": "ConfigMap", "name": "hexabase-values" })], "it must exist");
+    let mut of_flux = flux["spec"]["values"].clone();
+    assert_eq!(of_flux["publicUrl"], Value::Null, "it would override that of the site");
+    of_flux["publicUrl"] = json!("https://hexabase.example.com");
+    let released = [("flux", of_flux), ("argocd", argocd["spec"]["source"]["helm"]["valuesObject"].clone())];
     for version in HELM_VERSIONS {
         let rendered = with_helm.render_chart(version, &chart());
         for (name, values) in released.clone() {
