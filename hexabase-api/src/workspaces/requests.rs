@@ -72,8 +72,9 @@ pub struct WorkspacePatch {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GitOpsTools {
-    /// Argo CD, which finds the cluster in a Secret with the label `argocd.argoproj.io/secret-type: cluster`; only the
-    /// AppProject with the name of the Secret's workspace may use it.
+    /// Argo CD, which finds the cluster in a Secret with the label `argocd.argoproj.io/secret-type: cluster`; the cluster
+    /// is scoped to the AppProject with the name of the Secret's workspace. The operator configures all other AppProjects
+    /// so that they cannot use it.
     pub argocd: Option<GitOpsToolAccess>,
     /// Flux, which finds a kubeconfig under the key `value` of a Secret.
     pub flux: Option<GitOpsToolAccess>,

@@ -70,8 +70,9 @@ impl GitOpsConnection {
         data.into_iter().map(|(key, value)| (key.to_owned(), Value::String(STANDARD.encode(value)))).collect()
     }
 
-    /// Cluster of Argo CD. Only Applications of the AppProject with its name may use it, which the operator creates; other
-    /// tenants of the same Argo CD cannot deploy into it.
+    /// Cluster of Argo CD, scoped to the AppProject with its name, which the operator creates. The scope alone keeps out no
+    /// Applications of other AppProjects: these need `permitOnlyProjectScopedClusters`, or destinations that match no
+    /// workspace.
     fn argocd(&self, token: &SecretString) -> Vec<(&'static str, String)> {
         let mut tls = json!({ "insecure": false });
         if let Some(authority) = &self.certificate_authority {
