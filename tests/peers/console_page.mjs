@@ -42,6 +42,8 @@ export const journey = async ({ executablePath, url, hasScripts, axePath, others
   // Nothing scrolls sideways, and axe finds no violation, in both themes and on narrow and wide screens.
   const inspect = async (name) => {
     if (!hasScripts) return;
+    // Texts can be visible before the stylesheet is loaded.
+    await page.waitForLoadState();
     for (const width of [320, 1280]) {
       await page.setViewportSize({ width, height: 800 });
       const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
