@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::navigation::{
     OperatorSection, Section, account_navigation, account_pages, navigation, operators_navigation,
 };
-use super::workspace_name;
+use super::{known_as, workspace_name};
 use crate::assets;
 use crate::components::{
     self, AccountMenu, Header, Link, OrganizationEntry, OrganizationSwitcher, PostForm, SearchForm, Shell,
@@ -153,11 +153,7 @@ impl<'a> PageContent<'a> {
             }),
             search: Some(self.search()),
             account: Some(AccountMenu {
-                user: context
-                    .user
-                    .email
-                    .as_ref()
-                    .map_or_else(|| context.user.name.to_string(), ToString::to_string),
+                user: known_as(&context.user),
                 links: account_links(context),
                 // Only the system that vouches for a user without a session here can end the sign-in.
                 sign_out: context

@@ -25,18 +25,22 @@ mod sign_in;
 mod tokens;
 mod workspaces;
 
+use std::collections::BTreeMap;
+
 use hexabase_core::access::Action;
-use hexabase_core::error::Result;
-use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, Workspace};
-use hexabase_core::page::PageRequest;
+use hexabase_core::error::{ErrorKind, Result};
+use hexabase_core::id::{OrganizationId, UserId};
+use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, User, Workspace};
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::search::MemberFilter;
 
 pub(crate) use self::frame::PageContent;
 pub(crate) use self::navigation::{OperatorSection, Section};
 use crate::context::Context;
-use crate::routes::Page;
+use crate::routes;
 
 /// Returns the pages of all sections.
-pub(crate) fn all() -> Vec<Page> {
+pub(crate) fn all() -> Vec<routes::Page> {
     [
         sign_in::pages(),
         invitations::pages(),
@@ -68,11 +72,40 @@ async fn latest_audit_events(
     if !context.may(member, Action::AuditRead) {
         return Ok(None);
     }
+    Ok(audit_events(context, organization.id, filter, page).await?.map(|page| page.items))
+}
+
+/// Returns audit events; `None` while the organization has too many searches in progress.
+async fn audit_events(
+    context: &Context,
+    org: OrganizationId,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Option<Page<AuditEvent>>> {
     let organizations = context.platform().organizations();
-    match organizations.audit_events(&context.caller, organization.id, filter, page).await {
-        Ok(page) => Ok(Some(page.items)),
+    match organizations.audit_events(&context.caller, org, filter, page).await {
         Err(error) if error.code() == "too_many_searches" => Ok(None),
-        Err(error) => Err(error),
+        result => result.map(Some),
+    }
+}
+
+/// Returns the names of the members of an organization, the first 200.
+async fn member_names(context: &Context, org: OrganizationId) -> Result<BTreeMap<UserId, String>> {
+    let (everyone, first) = (MemberFilter::default(), PageRequest::largest());
+    let members = context.platform().members().list(&context.caller, org, &everyone, &first).await?;
+    Ok(members.items.into_iter().map(|(_, user)| (user.id, known_as(&user))).collect())
+}
+
+/// Returns the address of a user, or else the name.
+pub(crate) fn known_as(user: &User) -> String {
+    user.email.as_ref().map_or_else(|| user.name.to_string(), ToString::to_string)
+}
+
+/// Returns `None` if another system does not respond: the rest of a page does not depend on it.
+fn unless_unavailable<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Ok(None),
+        other => other.map(Some),
     }
 }
 

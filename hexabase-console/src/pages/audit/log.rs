@@ -7,11 +7,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::{Pager as Cursors, Path};
 use hexabase_core::access::Action;
-use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::{OrganizationId, UserId};
-use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, User};
-use hexabase_core::page::{Page, PageRequest};
-use hexabase_core::search::MemberFilter;
+use hexabase_core::model::{AuditEvent, Member, Organization};
+use hexabase_core::page::Page;
 use maud::{Markup, html};
 
 use super::entry::details;
@@ -25,7 +23,7 @@ use crate::context::Context;
 use crate::form::FormState;
 use crate::pages::api_call::api_call;
 use crate::pages::filters::{Filters, submit_filters};
-use crate::pages::{PageContent, Section};
+use crate::pages::{PageContent, Section, audit_events, member_names};
 use crate::response::PageResult;
 use crate::time::exact_time;
 use crate::urls;
@@ -53,46 +51,22 @@ pub(super) async fn show(
     let (status, entries, form) = match parsed {
         Ok((page, filter)) => {
             let request = cursors.request(&page)?;
-            (StatusCode::OK, entries(&context, org, &filter, &request).await?, FormState::default())
+            (StatusCode::OK, audit_events(&context, org, &filter, &request).await?, FormState::default())
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &filters.fields(), error)?;
             (error.status(), Some(Page { items: Vec::new(), next: None }), form)
         }
     };
-    let everyone = MemberFilter::default();
-    let listed = context.platform().members();
-    let members = listed.list(&context.caller, org, &everyone, &PageRequest::largest()).await?.items;
     let next = entries.as_ref().map(|page| cursors.next_cursor(page)).transpose()?.flatten();
     let facts = LogPage {
         entries: entries.map(|page| page.items),
-        members: members.into_iter().map(|(_, user)| (user.id, known_as(&user))).collect(),
+        members: member_names(&context, org).await?,
         pager: filters.pager(&urls::audit(org), next.as_deref()),
         filters,
         form,
     };
     Ok(page(context, status, &membership, &facts))
-}
-
-/// Returns the entries; `None` while the organization has too many searches in progress.
-async fn entries(
-    context: &Context,
-    org: OrganizationId,
-    filter: &AuditFilter,
-    request: &PageRequest,
-) -> Result<Option<Page<AuditEvent>>, Error> {
-    let organizations = context.platform().organizations();
-    match organizations.audit_events(&context.caller, org, filter, request).await {
-        Ok(page) => Ok(Some(page)),
-        Err(error) if error.kind() == ErrorKind::RateLimited && error.code() == "too_many_searches" => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn known_as(user: &User) -> String {
-    user.email.as_ref().map_or_else(|| user.name.to_string(), ToString::to_string)
 }
 
 fn page(

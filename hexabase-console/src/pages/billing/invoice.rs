@@ -11,11 +11,12 @@ use maud::{Markup, html};
 
 use super::invoice_lines::{invoice_lines, line_shares};
 use super::words::invoice_badge;
-use super::{BillingPage, Membership, Tab, unless_unavailable};
+use super::{BillingPage, Membership, Tab};
 use crate::components::{ButtonKind, Empty, Link, card, empty, facts, id, link_button, unavailable};
 use crate::context::Context;
 use crate::language::Texts;
 use crate::pages::api_call::api_call;
+use crate::pages::unless_unavailable;
 use crate::response::PageResult;
 use crate::time::exact_time;
 use crate::urls::{self, UPCOMING_INVOICE, invoice_pdf};

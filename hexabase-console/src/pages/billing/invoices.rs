@@ -12,13 +12,14 @@ use maud::{Markup, html};
 
 use super::invoice_lines::is_payable;
 use super::words::invoice_badge;
-use super::{BillingPage, Membership, Tab, unless_unavailable};
+use super::{BillingPage, Membership, Tab};
 use crate::components::{Column, Empty, Link, Row, Table, empty, name, pager, table, unavailable};
 use crate::context::Context;
 use crate::language::Texts;
 use crate::money::money;
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
+use crate::pages::unless_unavailable;
 use crate::response::PageResult;
 use crate::time::exact_time;
 use crate::urls::{self, UPCOMING_INVOICE, invoice_pdf};

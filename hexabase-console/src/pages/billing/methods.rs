@@ -10,7 +10,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use maud::{Markup, html};
 
-use super::{BillingPage, Membership, Tab, action_form, unless_unavailable};
+use super::{BillingPage, Membership, Tab, action_form};
 use crate::components::{
     ButtonKind, Column, Empty, Row, Table, Tone, badge, disabled_button, empty, error_summary, link_button,
     post_form, submit_button, table, unavailable,
@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, error_text};
 use crate::pages::api_call::api_call;
+use crate::pages::unless_unavailable;
 use crate::response::{PageResult, see_other};
 use crate::urls::{self, without_mount};
 

@@ -22,7 +22,6 @@ mod words;
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_core::access::Action;
-use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Member, Organization};
 use maud::{Markup, html};
@@ -154,14 +153,6 @@ fn tabs(texts: &Texts, org: OrganizationId, current: Tab) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// Returns `None` if the payment provider does not respond: the rest of the page does not depend on it.
-fn unless_unavailable<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::Unavailable => Ok(None),
-        other => other.map(Some),
     }
 }
 

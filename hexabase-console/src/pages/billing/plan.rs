@@ -13,11 +13,11 @@ use hexabase_core::version::Version;
 
 use super::plan_preview::render;
 use super::seen::{plan_version, require_seen};
-use super::unless_unavailable;
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission};
 use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::unless_unavailable;
 use crate::response::{PageResult, see_other};
 use crate::urls;
 

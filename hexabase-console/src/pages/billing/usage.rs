@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use super::usage_hours::{hours, usage_filters};
 use super::usage_proof::proof;
 use super::words::{meter_text, usage_text};
-use super::{BillingPage, Membership, Tab, unless_unavailable};
+use super::{BillingPage, Membership, Tab};
 use crate::components::{Column, Row, Table, card, table};
 use crate::context::Context;
 use crate::language::Texts;
@@ -24,6 +24,7 @@ use crate::money::money;
 use crate::numbers::count;
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
+use crate::pages::unless_unavailable;
 use crate::response::PageResult;
 use crate::urls;
 

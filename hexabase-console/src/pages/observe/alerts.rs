@@ -11,9 +11,7 @@ use hexabase_core::access::Action;
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::{AlertRule, Project};
-use hexabase_core::page::PageRequest;
 use hexabase_core::platform::{ActiveAlert, AlertSilence};
-use hexabase_core::search::MemberFilter;
 use maud::{Markup, html};
 
 use super::alert_tables::{firing_table, rules_table, silences_table};
@@ -27,7 +25,7 @@ use crate::context::Context;
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
 use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
-use crate::pages::{PageContent, Section};
+use crate::pages::{PageContent, Section, member_names};
 use crate::response::PageResult;
 use crate::urls;
 
@@ -61,7 +59,7 @@ pub(super) async fn show(
     let next_cursor = cursors.next_cursor(&rules)?;
     let state = part(read_state(&context, org, ws).await)?;
     let silences = state.as_ref().map_or(&[][..], |(_, silences)| silences.as_slice());
-    let authors = if silences.is_empty() { BTreeMap::new() } else { names(&context, org).await? };
+    let authors = if silences.is_empty() { BTreeMap::new() } else { member_names(&context, org).await? };
     let create = Rights::of(&context, &place, Action::AlertRuleCreate).await?;
     let manage = Rights::of(&context, &place, Action::AlertRulesManage).await?;
     let rules = rules.items;
@@ -77,13 +75,6 @@ async fn read_state(
     let alerts = context.platform().alerts();
     let firing = alerts.list(&context.caller, org, ws).await?;
     Ok((firing, alerts.silences(&context.caller, org, ws).await?))
-}
-
-/// Names of the members of an organization, the first 200.
-async fn names(context: &Context, org: OrganizationId) -> Result<BTreeMap<UserId, String>> {
-    let (filter, first) = (MemberFilter::default(), PageRequest::largest());
-    let members = context.platform().members().list(&context.caller, org, &filter, &first).await?;
-    Ok(members.items.into_iter().map(|(_, user)| (user.id, user.name.to_string())).collect())
 }
 
 fn page(context: Context, found: &AlertsPage) -> Response {

@@ -9,32 +9,45 @@ use maud::{Markup, html};
 use crate::components::{Column, Field, Table, Tone, badge, field, get_form, table, unavailable};
 use crate::language::Texts;
 use crate::numbers::count;
+use crate::pages::unless_unavailable;
 use crate::urls;
 
 /// Comparison of the usage of a month.
 pub(super) struct Metering {
     month: String,
-    /// `None` for a text that is no month.
-    verifications: Option<Result<Vec<UsageVerification>>>,
+    proof: Proof,
+}
+
+/// Result of a comparison.
+enum Proof {
+    /// The text is no month.
+    InvalidMonth,
+    /// The payment provider does not respond.
+    Unavailable,
+    /// Usage of each meter.
+    Available(Vec<UsageVerification>),
 }
 
 impl Metering {
     /// Compares the usage of a month (`2026-11`); `None` for an empty text.
-    pub(super) async fn read(platform: &Platform, org: OrganizationId, month: &str) -> Option<Self> {
+    pub(super) async fn read(platform: &Platform, org: OrganizationId, month: &str) -> Result<Option<Self>> {
         if month.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let verifications = match month.parse::<Month>() {
-            Ok(month) => Some(platform.billing().verify_usage(org, month).await),
-            Err(_) => None,
+        let proof = match month.parse::<Month>() {
+            Ok(month) => match unless_unavailable(platform.billing().verify_usage(org, month).await)? {
+                Some(verifications) => Proof::Available(verifications),
+                None => Proof::Unavailable,
+            },
+            Err(_) => Proof::InvalidMonth,
         };
-        Some(Self { month: month.to_owned(), verifications })
+        Ok(Some(Self { month: month.to_owned(), proof }))
     }
 }
 
 /// Form that chooses a month, and the comparison of its usage.
 pub(super) fn metering(texts: &Texts, org: OrganizationId, proof: Option<&Metering>) -> Markup {
-    let is_invalid = proof.is_some_and(|proof| proof.verifications.is_none());
+    let is_invalid = matches!(proof, Some(Metering { proof: Proof::InvalidMonth, .. }));
     let month = Field::line("month", texts.text("metering-month"))
         .value(proof.map(|proof| proof.month.clone()).unwrap_or_default())
         .error(is_invalid.then(|| texts.text("metering-month-invalid")))
@@ -46,11 +59,11 @@ pub(super) fn metering(texts: &Texts, org: OrganizationId, proof: Option<&Meteri
             (field(texts, &month))
             button class="button" type="submit" { (texts.text("metering-verify")) }
         }))
-        @match proof.and_then(|proof| proof.verifications.as_ref()) {
-            None => {},
-            Some(Err(_)) => (unavailable(texts, &texts.text("metering-provider"))),
-            Some(Ok(verifications)) if verifications.is_empty() => p { (texts.text("metering-none")) },
-            Some(Ok(verifications)) => (comparison(texts, verifications)),
+        @match proof.map(|metering| &metering.proof) {
+            None | Some(Proof::InvalidMonth) => {},
+            Some(Proof::Unavailable) => (unavailable(texts, &texts.text("metering-provider"))),
+            Some(Proof::Available(verifications)) if verifications.is_empty() => p { (texts.text("metering-none")) },
+            Some(Proof::Available(verifications)) => (comparison(texts, verifications)),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn show(
 ) -> PageResult {
     let filters = Filters::new(query.as_deref().unwrap_or_default());
     let summary = context.platform().organization_admin().get(org).await?;
-    let metering = Metering::read(context.platform(), org, filters.get("month")).await;
+    let metering = Metering::read(context.platform(), org, filters.get("month")).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &summary, &form, metering.as_ref()))
 }

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Submission, form_to};
 use crate::pages::api_call::api_call;
-use crate::pages::{OperatorSection, PageContent, Section};
+use crate::pages::{OperatorSection, PageContent, Section, unless_unavailable};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
 use crate::urls;
@@ -33,14 +33,14 @@ struct Queue {
     dead_letters: Option<Vec<DeadLetter>>,
 }
 
-async fn read(platform: &Platform) -> Queue {
+async fn read(platform: &Platform) -> Result<Queue> {
     let gauges = platform.gauges();
     let (backlog, dead_letters) = tokio::join!(gauges.backlog(), platform.queue().dead_letters(SHOWN));
-    Queue { backlog, dead_letters: dead_letters.ok() }
+    Ok(Queue { backlog, dead_letters: unless_unavailable(dead_letters)? })
 }
 
 pub(super) async fn show(Operator(context): Operator) -> PageResult {
-    let facts = read(context.platform()).await;
+    let facts = read(context.platform()).await?;
     let texts = context.texts();
     let title = texts.text("operators-queue");
     let content = html! {

@@ -120,7 +120,12 @@ impl SearchPage {
                     self.found.extend(found);
                     self.is_truncated |= is_truncated;
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Unexpected
+                    ) =>
+                {
                     return Err(error.into());
                 }
                 // The other organizations do not depend on it.
