@@ -78,10 +78,10 @@ impl fmt::Debug for Verifier {
 pub struct VerifierHash([u8; 32]);
 
 impl VerifierHash {
-    /// Start of a range of all hashes.
-    pub(crate) const MIN: Self = Self([0; 32]);
-    /// End of a range of all hashes.
-    pub(crate) const MAX: Self = Self([0xff; 32]);
+    /// The bytes of the hash, for keys of stores.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 
     /// Hashes several parts, each prefixed with its length, so that a shifted boundary between parts changes the hash.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {

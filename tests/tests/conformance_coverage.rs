@@ -60,6 +60,7 @@ fn implementations(sources: &[(PathBuf, String)], name: &str) -> Vec<String> {
             let Some((_, rest)) = line.split_once(&format!(" {name} for ")) else { continue };
             match rest.trim_end_matches(" {") {
                 // One store for each engine.
+                "KvTenantStore<S>" => found.extend(["MemoryStore", "KvTenantStore"].map(str::to_owned)),
                 "SqlStore<E>" => found.extend(
                     implementations(sources, "Engine").iter().map(|engine| engine.replace("Engine", "Store")),
                 ),
@@ -95,7 +96,7 @@ fn every_implementation_runs_the_conformance_suite_of_its_trait() {
 fn the_included_implementations_are_found() {
     let sources = sources();
     for (name, expected) in [
-        ("Commit", &["MemoryStore", "SqliteStore", "PostgresStore"][..]),
+        ("Commit", &["MemoryStore", "KvTenantStore", "SqliteStore", "PostgresStore"][..]),
         ("MetricsSource", &["MemoryMetrics", "SandboxMetrics", "PrometheusMetrics"]),
         ("LogSource", &["MemoryLogs", "LokiLogs"]),
         ("AlertSource", &["MemoryAlerts", "Alertmanager"]),

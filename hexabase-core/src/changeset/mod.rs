@@ -13,6 +13,7 @@ mod record;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
 use crate::model::{
@@ -105,7 +106,7 @@ impl Precondition {
 }
 
 /// The stored response to a request that carried an `Idempotency-Key`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
     /// User that sent the request; the same key of another user is a different record.
     pub user_id: UserId,

@@ -23,6 +23,7 @@ pub mod alert_source;
 pub mod authenticator;
 pub mod billing_provider;
 pub mod cluster_provisioner;
+pub mod comparison;
 pub mod ephemeral_store;
 pub mod identity_provider;
 pub mod log_source;

@@ -302,7 +302,7 @@ pub enum BillingStanding {
 }
 
 /// Notification of the provider, stored so that it is processed once and not lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookEvent {
     /// Id of the event at the provider.
     pub id: String,

@@ -7,6 +7,7 @@ use crate::id::UserId;
 use crate::model::{Interval, Meter, Money, PerMeter, string_enum};
 use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
+use crate::plans::ReadablePlans;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
 use crate::version::Version;
@@ -109,7 +110,8 @@ impl Plan {
 }
 
 /// Plans of an installation as an operator changed them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ReadableStoredPlans")]
 pub struct StoredPlans {
     /// All plans; none before the first change.
     pub plans: Vec<Plan>,
@@ -122,7 +124,26 @@ pub struct StoredPlans {
     /// Version, incremented by every change. The first change has version 2: version 1 are the configured plans.
     pub version: Version,
     /// Contents of a newer release that this one cannot read and leaves out, such as `team.price.discount`.
+    #[serde(skip)]
     pub unknown: Vec<String>,
+}
+
+/// Serialized [`StoredPlans`], perhaps of a newer release.
+#[derive(Deserialize)]
+struct ReadableStoredPlans {
+    plans: ReadablePlans,
+    configured: ReadablePlans,
+    updated_by: Option<UserId>,
+    updated_at: Timestamp,
+    version: Version,
+}
+
+impl From<ReadableStoredPlans> for StoredPlans {
+    fn from(read: ReadableStoredPlans) -> Self {
+        let ReadableStoredPlans { plans, configured, updated_by, updated_at, version } = read;
+        let (ReadablePlans { plans, unknown }, configured) = (plans, configured.plans);
+        Self { plans, configured, updated_by, updated_at, version, unknown }
+    }
 }
 
 impl StoredPlans {

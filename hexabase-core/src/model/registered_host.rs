@@ -8,7 +8,7 @@ use crate::placement::HostCluster;
 use crate::version::Version;
 
 /// Host cluster that an operator registered.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredHost {
     /// Properties for placement.
     pub host: HostCluster,

@@ -139,6 +139,27 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerMeter<Option<T>> {
     }
 }
 
+/// Serialization of a value for each meter as a map, in which a missing meter has the default value.
+mod every_meter {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::PerMeter;
+
+    pub(super) fn serialize<T: Serialize + Copy, S: Serializer>(
+        values: &PerMeter<T>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        PerMeter::from_fn(|meter| Some(values[meter])).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de> + Copy + Default, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<PerMeter<T>, D::Error> {
+        let present = PerMeter::<Option<T>>::deserialize(input)?;
+        Ok(PerMeter::from_fn(|meter| present[meter].unwrap_or_default()))
+    }
+}
+
 impl<T> PerMeter<Option<T>> {
     /// `true` if no value is present.
     #[must_use]
@@ -219,7 +240,7 @@ impl Reading {
 }
 
 /// Usage of a workspace in one hour. It outlives the workspace and is deleted with the organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageHour {
     /// Organization of the workspace.
     pub organization_id: OrganizationId,
@@ -228,6 +249,7 @@ pub struct UsageHour {
     /// Hour of the usage.
     pub hour: Hour,
     /// Readings of all meters.
+    #[serde(with = "every_meter")]
     pub readings: PerMeter<Reading>,
 }
 
@@ -241,13 +263,14 @@ impl UsageHour {
 
 /// Usage of an organization in one hour that was reported to the billing provider. It is deleted with the
 /// organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageReport {
     /// Organization.
     pub organization_id: OrganizationId,
     /// Hour of the usage.
     pub hour: Hour,
     /// Reported amounts, in thousandths of each meter's unit.
+    #[serde(with = "every_meter")]
     pub reported: PerMeter<u64>,
     /// Number of reports for the hour so far, which makes the identifier of each report unique.
     pub revision: u64,
@@ -262,7 +285,7 @@ impl UsageReport {
 }
 
 /// Record that the meters of all workspaces were read for an hour. It is deleted with the usage of that hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeteredHour {
     /// Hour that was read.
     pub hour: Hour,

@@ -17,9 +17,10 @@ mod alerts;
 mod billing;
 mod credentials;
 mod hosts;
-pub mod memory;
+pub mod kv;
 mod organizations;
 mod plans;
+pub(crate) mod rules;
 mod sealed;
 mod search;
 mod usage;
@@ -36,7 +37,8 @@ pub use alerts::AlertStore;
 pub use billing::BillingStore;
 pub use credentials::CredentialStore;
 pub use hosts::HostStore;
-pub use memory::MemoryStore;
+pub use kv::memory::MemoryStore;
+pub use kv::{KeyRange, KeyValueBatch, KeyValueSnapshot, KeyValueStore, KvTenantStore};
 pub use organizations::OrganizationStore;
 pub use plans::PlanStore;
 pub use sealed::{SealedKind, SealedStore, SealedValue};
@@ -61,7 +63,8 @@ pub trait Commit: fmt::Debug + Send + Sync + 'static {
     /// - Inserting a record that exists fails with `AlreadyExists`; the message names the kind of the record.
     /// - Putting a record replaces an existing one, and otherwise adds it.
     /// - Updating or deleting a record that does not exist fails with `NotFound`.
-    /// - Inserting a record whose owner does not exist fails with `NotFound`.
+    /// - Inserting a record whose owner does not exist, or moving a record to such an owner, fails with `NotFound`.
+    /// - An audit event or message whose id exists fails with `AlreadyExists`.
     /// - Of two commits with a precondition on the same version exactly one succeeds.
     /// - An acknowledged commit survives a crash of the process; in a store that lives in memory it lives as long as
     ///   the process.

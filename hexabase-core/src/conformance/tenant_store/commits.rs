@@ -182,6 +182,35 @@ pub async fn inserting_into_a_missing_owner_is_not_found(store: &dyn TenantStore
     }
 }
 
+/// Moving a record to a missing owner fails with `NotFound`.
+pub async fn moving_a_record_to_a_missing_owner_is_not_found(store: &dyn TenantStore) {
+    populate(store).await;
+    store.commit(Changeset::new().insert(fixture::alert_rule("rule"))).await.unwrap();
+    let mut group = fixture::group("ops");
+    group.parent_id = Some(id("missing"));
+    let mut project = fixture::project("shop");
+    project.parent_id = Some(id("missing"));
+    let mut rule = fixture::alert_rule("rule");
+    rule.project_id = Some(id("missing"));
+    let changesets =
+        [Changeset::new().update(group), Changeset::new().put(project), Changeset::new().update(rule)];
+    for changeset in changesets {
+        let described = format!("{changeset:?}");
+        let error = store.commit(changeset).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{described}: {error}");
+    }
+}
+
+/// An entry of the audit log is not replaced by another one.
+pub async fn an_audit_event_is_stored_once(store: &dyn TenantStore) {
+    populate(store).await;
+    let entry = |action| Changeset::new().audit(audit("entry", action, FIXTURE_TIME));
+    store.commit(entry("group.create")).await.unwrap();
+    assert_eq!(store.commit(entry("group.delete")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    let log = store.list_audit_events(acme(), &Default::default(), &Default::default()).await.unwrap();
+    assert_eq!(log.items.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["group.create"]);
+}
+
 /// Exactly one of many concurrent commits with a precondition on the same version succeeds.
 pub async fn of_concurrent_commits_on_one_version_exactly_one_succeeds(store: &dyn TenantStore) {
     let (_, workspace) = populate(store).await;

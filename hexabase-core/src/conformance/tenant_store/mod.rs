@@ -11,7 +11,7 @@ mod pruning;
 mod reads;
 mod sealed;
 mod searches;
-mod setup;
+pub(super) mod setup;
 mod usage;
 
 pub use alerts::*;
@@ -43,6 +43,8 @@ macro_rules! tenant_store_conformance {
                 names_are_unique_within_their_scope,
                 updating_or_deleting_a_missing_record_is_not_found,
                 inserting_into_a_missing_owner_is_not_found,
+                moving_a_record_to_a_missing_owner_is_not_found,
+                an_audit_event_is_stored_once,
                 of_concurrent_commits_on_one_version_exactly_one_succeeds,
                 a_response_is_stored_for_its_user_until_it_expires,
                 a_used_idempotency_key_rejects_the_whole_commit,

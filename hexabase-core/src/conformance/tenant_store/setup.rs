@@ -16,21 +16,21 @@ use crate::store::{PruneCutoffs, TenantStore};
 use crate::version::Version;
 use crate::{id_source::SeededIds, lifecycle};
 
-pub(super) fn acme() -> OrganizationId {
+pub(in crate::conformance) fn acme() -> OrganizationId {
     id("acme")
 }
 
-pub(super) fn dev() -> WorkspaceId {
+pub(in crate::conformance) fn dev() -> WorkspaceId {
     id("dev")
 }
 
-pub(super) fn later(seconds: i64) -> Timestamp {
+pub(in crate::conformance) fn later(seconds: i64) -> Timestamp {
     FIXTURE_TIME + jiff::SignedDuration::from_secs(seconds)
 }
 
 /// Inserts the organization `acme` with its owner and the workspace `dev`, which has the group `staff` with its child
 /// `ops`, and the project `shop`.
-pub(super) async fn populate(store: &dyn TenantStore) -> (Organization, Workspace) {
+pub(in crate::conformance) async fn populate(store: &dyn TenantStore) -> (Organization, Workspace) {
     let (organization, workspace) = (fixture::organization("acme"), fixture::workspace("dev"));
     let mut ops = fixture::group("ops");
     ops.parent_id = Some(id("staff"));
@@ -46,7 +46,7 @@ pub(super) async fn populate(store: &dyn TenantStore) -> (Organization, Workspac
     (organization, workspace)
 }
 
-pub(super) fn membership(group: &str, user: &str) -> Membership {
+pub(in crate::conformance) fn membership(group: &str, user: &str) -> Membership {
     Membership {
         organization_id: acme(),
         workspace_id: dev(),
@@ -57,7 +57,7 @@ pub(super) fn membership(group: &str, user: &str) -> Membership {
     }
 }
 
-pub(super) fn assignment(name: &str, group: &str, project: Option<&str>) -> Assignment {
+pub(in crate::conformance) fn assignment(name: &str, group: &str, project: Option<&str>) -> Assignment {
     let preset = if project.is_some() { PresetRole::ProjectEditor } else { PresetRole::WorkspaceViewer };
     Assignment {
         id: id(name),
@@ -71,7 +71,7 @@ pub(super) fn assignment(name: &str, group: &str, project: Option<&str>) -> Assi
     }
 }
 
-pub(super) fn role(name: &str) -> CustomRole {
+pub(in crate::conformance) fn role(name: &str) -> CustomRole {
     CustomRole {
         id: id(name),
         organization_id: acme(),
@@ -90,11 +90,11 @@ pub(super) fn role(name: &str) -> CustomRole {
     }
 }
 
-pub(super) fn task(name: &str) -> Task {
+pub(in crate::conformance) fn task(name: &str) -> Task {
     lifecycle::new_task(id(name), &fixture::workspace("dev"), TaskKind::Create, id("owner"), FIXTURE_TIME)
 }
 
-pub(super) fn inventory(name: &str) -> Inventory {
+pub(in crate::conformance) fn inventory(name: &str) -> Inventory {
     Inventory {
         organization_id: acme(),
         name: Slug::parse(name).unwrap(),
@@ -106,11 +106,11 @@ pub(super) fn inventory(name: &str) -> Inventory {
     }
 }
 
-pub(super) fn verifier(seed: u64) -> Verifier {
+pub(in crate::conformance) fn verifier(seed: u64) -> Verifier {
     Verifier::generate(&SeededIds::new(seed))
 }
 
-pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Session {
+pub(in crate::conformance) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Session {
     Session {
         id: id(name),
         user_id: user,
@@ -134,7 +134,7 @@ pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Sessio
     }
 }
 
-pub(super) fn token(name: &str, user: UserId) -> ApiToken {
+pub(in crate::conformance) fn token(name: &str, user: UserId) -> ApiToken {
     ApiToken {
         id: id(name),
         user_id: user,
@@ -148,7 +148,7 @@ pub(super) fn token(name: &str, user: UserId) -> ApiToken {
     }
 }
 
-pub(super) fn security_event(name: &str, user: UserId, at: Timestamp) -> SecurityEvent {
+pub(in crate::conformance) fn security_event(name: &str, user: UserId, at: Timestamp) -> SecurityEvent {
     SecurityEvent {
         id: id(name),
         user_id: user,
@@ -161,7 +161,7 @@ pub(super) fn security_event(name: &str, user: UserId, at: Timestamp) -> Securit
 }
 
 /// Cutoffs that delete nothing.
-pub(super) fn nothing() -> PruneCutoffs {
+pub(in crate::conformance) fn nothing() -> PruneCutoffs {
     let never = Timestamp::UNIX_EPOCH;
     PruneCutoffs {
         now: never,
@@ -173,7 +173,7 @@ pub(super) fn nothing() -> PruneCutoffs {
     }
 }
 
-pub(super) fn audit(name: &str, action: &str, at: Timestamp) -> AuditEvent {
+pub(in crate::conformance) fn audit(name: &str, action: &str, at: Timestamp) -> AuditEvent {
     AuditEvent {
         id: id::<EventId>(name),
         organization_id: acme(),

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
-use super::MemoryStore;
-use super::state::Name;
+use super::view::{Reads as _, Space};
+use super::{KvTenantStore, name};
 use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::UserId;
@@ -10,30 +10,33 @@ use crate::name::{Email, ProviderName};
 use crate::store::UserStore;
 
 #[async_trait]
-impl UserStore for MemoryStore {
+impl<S: Space> UserStore for KvTenantStore<S> {
     async fn find_user(&self, id: UserId) -> Result<Option<User>> {
-        Ok(self.lock().get(&RecordKey::User(id)).cloned())
+        self.space.view().await?.find(RecordKey::User(id)).await
     }
 
     async fn find_users(&self, ids: &[UserId]) -> Result<Vec<User>> {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        let state = self.lock();
-        Ok(ids.into_iter().filter_map(|id| state.get(&RecordKey::User(id)).cloned()).collect())
+        let view = self.space.view().await?;
+        let mut users = Vec::with_capacity(ids.len());
+        for id in ids {
+            users.extend(view.find::<User>(RecordKey::User(id)).await?);
+        }
+        Ok(users)
     }
 
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
-        let state = self.lock();
-        let key = state.names.get(&Name::Email(email.clone()));
-        Ok(key.and_then(|key| state.get(key)).cloned())
+        self.space.view().await?.follow(name::<User>(&[email])).await
     }
 
     async fn find_identity(&self, provider: &ProviderName, subject: &str) -> Result<Option<Identity>> {
-        Ok(self.lock().get(&RecordKey::Identity(provider.clone(), subject.to_owned())).cloned())
+        let key = RecordKey::Identity(provider.clone(), subject.to_owned());
+        self.space.view().await?.find(key).await
     }
 
     async fn list_identities(&self, user: UserId) -> Result<Vec<Identity>> {
-        Ok(self.lock().identities_of(user).cloned().collect())
+        self.space.view().await?.owned(RecordKey::User(user)).await
     }
 }

@@ -1,20 +1,21 @@
 use async_trait::async_trait;
 
-use super::MemoryStore;
-use crate::changeset::{RecordKey, Stored};
+use super::KvTenantStore;
+use super::view::{Reads as _, Space};
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
 use crate::store::HostStore;
 
 #[async_trait]
-impl HostStore for MemoryStore {
+impl<S: Space> HostStore for KvTenantStore<S> {
     async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>> {
-        Ok(self.lock().get(&RecordKey::Host(name.clone())).cloned())
+        self.space.view().await?.find(RecordKey::Host(name.clone())).await
     }
 
     async fn list_hosts(&self) -> Result<Vec<RegisteredHost>> {
-        // Records are ordered by key, and the keys of hosts by name.
-        Ok(self.lock().records.values().filter_map(Stored::of).cloned().collect())
+        // Keys of hosts are ordered by name.
+        self.space.view().await?.all(&[]).await
     }
 }
