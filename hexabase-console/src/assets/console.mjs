@@ -76,19 +76,19 @@ if (token && location.hash) {
 
 // A session that ended elsewhere: the page says so, and keeps what was entered.
 const session = document.querySelector('[data-session]');
+const sessionEnded = () => (session.hidden = false);
+export const checkSession = async () => {
+  try {
+    const response = await fetch(session.dataset.session, { method: 'HEAD' });
+    if (response.status === 401) sessionEnded();
+  } catch {
+    // The server cannot be reached; the next check says more.
+  }
+};
 if (session) {
   const channel = new BroadcastChannel('hexabase:session');
-  const ended = () => (session.hidden = false);
-  const check = async () => {
-    try {
-      const response = await fetch(session.dataset.session, { method: 'HEAD' });
-      if (response.status === 401) ended();
-    } catch {
-      // The server cannot be reached; the next check says more.
-    }
-  };
-  channel.onmessage = ended;
-  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && check());
+  channel.onmessage = sessionEnded;
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && checkSession());
   all('[data-ends-session]', (part) => part.addEventListener('submit', () => channel.postMessage('ended')));
 }
 

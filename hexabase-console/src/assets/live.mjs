@@ -2,6 +2,7 @@
 // each organization and passes the events on to the others; a tab then fetches its own URL again and replaces these elements by id.
 import { localTimes, parse, say } from './console.mjs';
 import { showButtons } from './copy.mjs';
+import { open } from './stream.mjs';
 
 const QUIET = 250;
 const HIDDEN = 30_000;
@@ -63,9 +64,11 @@ export const start = () => {
     if (concerned === null || own.some((topic) => concerned.includes(topic))) schedule();
   };
   const connection = (isLost) => {
+    // Each attempt to reconnect fails again: the time counts from the first.
+    if (isLost) return (lost ||= setTimeout(() => notice && (notice.hidden = false), LOST));
     clearTimeout(lost);
-    if (isLost) lost = setTimeout(() => notice && (notice.hidden = false), LOST);
-    else if (notice) notice.hidden = true;
+    lost = 0;
+    if (notice) notice.hidden = true;
   };
   channel.onmessage = ({ data }) => ('lost' in data ? connection(data.lost) : receive(data.topics));
   const publish = (message) => {
@@ -76,18 +79,17 @@ export const start = () => {
   // Holds the stream until the tab has been hidden for a while or is closed.
   const stream = () =>
     new Promise((resolve) => {
-      const source = new EventSource(url);
-      // Events from before the stream was open, or while it was lost, are not known.
-      source.onopen = () => {
-        publish({ lost: false });
-        publish({ topics: null });
-      };
-      source.onerror = () => publish({ lost: true });
-      for (const kind of KINDS) {
-        source.addEventListener(kind, ({ data }) => publish({ topics: topics(kind, JSON.parse(data)) }));
-      }
+      const close = open(() => url, {
+        // Events from before the stream was open, or while it was lost, are not known.
+        opened: () => {
+          publish({ lost: false });
+          publish({ topics: null });
+        },
+        lost: () => publish({ lost: true }),
+        events: Object.fromEntries(KINDS.map((kind) => [kind, (data) => publish({ topics: topics(kind, data) })])),
+      });
       release = () => {
-        source.close();
+        close();
         resolve();
       };
     });

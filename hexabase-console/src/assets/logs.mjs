@@ -1,5 +1,7 @@
 // Logs: new lines arrive as they are written. The view stays where the user scrolled to; a button then has their number.
 
+import * as stream from './stream.mjs';
+
 const MAX_LINES = 5_000;
 
 const pad = (number, length = 2) => String(number).padStart(length, '0');
@@ -22,7 +24,7 @@ export const start = (log) => {
   let last = log.dataset.last;
   let since = log.dataset.since;
   let waiting = [];
-  let source = null;
+  let closeStream = null;
 
   const show = (text) => {
     if (state.textContent !== text) state.textContent = text;
@@ -78,30 +80,32 @@ export const start = (log) => {
   };
 
   const close = () => {
-    source?.close();
-    source = null;
+    closeStream?.();
+    closeStream = null;
   };
   const open = () => {
-    if (source || !log.dataset.follow) return;
-    const url = new URL(log.dataset.follow, location.href);
-    url.searchParams.set('since', since);
-    source = new EventSource(url);
-    source.onopen = () => show(state.dataset[isAtEnd() ? 'following' : 'paused']);
-    source.onerror = () => show(state.dataset.lost);
-    source.addEventListener('line', ({ data }) => {
-      const line = JSON.parse(data);
-      if (line.id <= last) return;
-      [last, since] = [line.id, line.at];
-      waiting.push(line);
-      schedule();
-    });
-    source.addEventListener('status', ({ data }) => {
-      const { available, message } = JSON.parse(data);
-      show(available ? state.dataset.following : message);
-    });
-    source.addEventListener('end', ({ data }) => {
-      close();
-      show(JSON.parse(data).message);
+    if (closeStream || !log.dataset.follow) return;
+    const url = () => {
+      const url = new URL(log.dataset.follow, location.href);
+      url.searchParams.set('since', since);
+      return url;
+    };
+    closeStream = stream.open(url, {
+      opened: () => show(state.dataset[isAtEnd() ? 'following' : 'paused']),
+      lost: () => show(state.dataset.lost),
+      events: {
+        line: (line) => {
+          if (line.id <= last) return;
+          [last, since] = [line.id, line.at];
+          waiting.push(line);
+          schedule();
+        },
+        status: ({ available, message }) => show(available ? state.dataset.following : message),
+        end: ({ message }) => {
+          close();
+          show(message);
+        },
+      },
     });
   };
 

@@ -20,6 +20,7 @@ mod organization;
 mod projects;
 mod reauthentication;
 mod search;
+mod seen;
 mod service_accounts;
 mod sign_in;
 mod tokens;

@@ -1,7 +1,7 @@
 //! Forms: tokens and origins, kept entries, versions, idempotency, and hostile names.
 
 use axum::http::{Method, StatusCode};
-use hexabase_tests::TestApp;
+use hexabase_tests::{Response, TestApp};
 use serde_json::json;
 
 use super::{Browser, location, value_of};
@@ -76,7 +76,8 @@ async fn an_outdated_form_overwrites_nothing_until_the_user_decides() {
     let page = ann.get(&path).await;
     let (csrf, version) = (value_of(&page, "csrf"), settings_version(&page.text));
     let api = format!("/api/v1/organizations/{org}");
-    user.client.send_ok(Method::PATCH, &api, &json!({ "display_name": "Theirs" })).await;
+    let bob = app.add_member(&user, &org, "bob", "admin").await;
+    bob.client.send_ok(Method::PATCH, &api, &json!({ "display_name": "Theirs" })).await;
 
     let fields =
         |version| [("csrf", csrf.clone()), ("version", version), ("display_name", "Mine".to_owned())];
@@ -84,7 +85,9 @@ async fn an_outdated_form_overwrites_nothing_until_the_user_decides() {
     let mine = as_text(&fields(version));
     let conflict = ann.post(&path, &mine.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
     assert_eq!(conflict.status, StatusCode::PRECONDITION_FAILED, "{}", conflict.text);
-    assert!(conflict.text.contains("Mine") && conflict.text.contains("Theirs"), "{}", conflict.text);
+    for part in ["Mine", "Theirs", "bob@example.com"] {
+        assert!(conflict.text.contains(part), "{part}: {}", conflict.text);
+    }
     assert_eq!(user.client.get(&api).await["display_name"], "Theirs");
 
     let again = as_text(&fields(settings_version(&conflict.text)));
@@ -96,6 +99,35 @@ async fn an_outdated_form_overwrites_nothing_until_the_user_decides() {
     let shown = ann.follow(&applied).await;
     assert!(shown.text.contains("Undo"), "{}", shown.text);
     assert!(shown.text.contains("name=\"display_name\" value=\"Theirs\""), "{}", shown.text);
+}
+
+/// The version of an organization or a workspace is also that of everything in it.
+#[tokio::test]
+async fn changes_of_something_else_are_no_conflict_of_settings() {
+    let app = TestApp::with_console().await;
+    let user = app.sign_in("ann").await;
+    let org = app.create_organization(&user, "acme").await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let api = format!("/api/v1/organizations/{org}");
+    let settings = format!("/console/orgs/{org}/settings");
+    let opened = ann.get(&settings).await;
+    let new = json!({ "name": "shop", "plan_id": "team" });
+    let ws = user.client.create(&format!("{api}/workspaces"), &new).await;
+    save_opened(&ann, &settings, &opened).await;
+
+    let settings = format!("/console/orgs/{org}/workspaces/{ws}/settings");
+    let opened = ann.get(&settings).await;
+    app.wait_until_ready(&user.client, &format!("{api}/workspaces/{ws}")).await;
+    user.client.create(&format!("{api}/workspaces/{ws}/groups"), &json!({ "name": "team" })).await;
+    save_opened(&ann, &settings, &opened).await;
+}
+
+/// Sends the form of settings that was opened before.
+async fn save_opened(browser: &Browser<'_>, settings: &str, opened: &Response) {
+    let (csrf, version) = (value_of(opened, "csrf"), value_of(opened, "version"));
+    let saved =
+        browser.post(settings, &[("csrf", &csrf), ("version", &version), ("display_name", "Mine")]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
 }
 
 /// Version in a form of the settings.

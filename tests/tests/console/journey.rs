@@ -1,8 +1,7 @@
 //! Main journey without scripts: organization, members, workspace, connection, suspension and deletion.
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use hexabase_tests::TestApp;
-use serde_json::Value;
 
 use super::{Browser, location, value_of};
 
@@ -122,9 +121,10 @@ async fn a_workspace_is_created_connected_suspended_resumed_and_deleted_with_for
     assert_eq!(resumed.status, StatusCode::SEE_OTHER, "{}", resumed.text);
     app.wait_until_ready(&user.client, &api).await;
 
-    let version = user.client.send(Method::GET, &api, &Value::Null).await.body["version"].to_string();
+    let settings = format!("{workspace}/settings");
+    let version = value_of(&ann.get(&settings).await, "version");
     let fields = [("display_name", "Shop"), ("version", version.as_str())];
-    let renamed = ann.submit(&format!("{workspace}/settings"), &fields).await;
+    let renamed = ann.submit(&settings, &fields).await;
     assert_eq!(renamed.status, StatusCode::SEE_OTHER, "{}", renamed.text);
     assert_eq!(user.client.get(&api).await["display_name"], "Shop");
     let activity = ann.get(&format!("{workspace}/activity")).await;

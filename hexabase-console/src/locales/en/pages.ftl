@@ -8,7 +8,7 @@ audit-object = Object
 audit-platform = platform
 audit-time = Time
 
-conflict-about = Compare both versions and decide. The current one is of
+conflict-about = Compare both versions and decide.
 conflict-apply = Apply mine on top
 conflict-field = Field
 conflict-heading = Your changes are not saved yet

@@ -8,7 +8,7 @@ audit-object = 対象
 audit-platform = プラットフォーム
 audit-time = 日時
 
-conflict-about = 両方の内容を比べて選択してください。現在の内容の日時:
+conflict-about = 両方の内容を比べて選択してください。
 conflict-apply = 自分の入力を適用する
 conflict-field = 項目
 conflict-heading = 変更はまだ保存されていません

@@ -23,7 +23,7 @@ use crate::components::{
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::filters::Filters;
 use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
 use crate::pages::{PageContent, Section};
@@ -77,9 +77,10 @@ pub(super) async fn submit(
                 url,
                 version: found.group.version,
                 updated_at: found.group.updated_at,
+                changes: Some(changes_of(format!("{}/{}", scope.1, scope.2), Some("group.update"))),
                 values: vec![(context.text("field-name"), yours, now)],
             };
-            Ok(conflict.respond(context, &fields, Some(found.place.membership)))
+            conflict.respond(context, &fields, Some(found.place.membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

@@ -1,7 +1,6 @@
 //! Custom role of a project: rules in words, editor, comparison before saving, and deletion.
 
 use axum::http::StatusCode;
-use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_core::access::{Action, check_rules};
 use hexabase_core::error::{Error, Result, Violation};
@@ -16,7 +15,7 @@ use super::rule_rows::{RuleRow, entered};
 use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::projects::{ProjectScope, VisibleProject, project_for};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -106,7 +105,7 @@ async fn save(found: VisibleProject, role: Option<CustomRole>, submission: Submi
             Ok(page(context, StatusCode::OK, &facts))
         }
         (Err(error), Some(current)) if is_outdated(&error) => {
-            Ok(conflict(context, found, current, &fields, &rows))
+            conflict(context, found, current, &fields, &rows).await
         }
         (Err(error), _) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
@@ -152,13 +151,13 @@ async fn write(
     }
 }
 
-fn conflict(
+async fn conflict(
     context: Context,
     found: VisibleProject,
     role: &CustomRole,
     fields: &Fields,
     rows: &[RuleRow],
-) -> Response {
+) -> PageResult {
     let texts = context.texts();
     let yours: Vec<Rule> = rows.iter().map(RuleRow::rule).collect();
     let in_words = |rules: &[Rule]| sentences(&texts, rules).join("; ");
@@ -166,10 +165,14 @@ fn conflict(
         url: urls::role(role.organization_id, role.workspace_id, role.project_id, role.id),
         version: role.version,
         updated_at: role.updated_at,
+        changes: Some(changes_of(
+            format!("{}/{}/{}", role.workspace_id, role.project_id, role.id),
+            Some("role.update"),
+        )),
         values: vec![
             (texts.text("field-name"), fields.get("name").to_owned(), role.name.to_string()),
             (texts.text("role-rules"), in_words(&yours), in_words(&role.rules)),
         ],
     };
-    conflict.respond(context, fields, Some(found.place.membership))
+    conflict.respond(context, fields, Some(found.place.membership)).await
 }

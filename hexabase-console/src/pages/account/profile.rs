@@ -49,9 +49,10 @@ pub(super) async fn submit(submission: Submission) -> PageResult {
                 url: urls::account(),
                 version: context.user.version,
                 updated_at: context.user.updated_at,
+                changes: None,
                 values: vec![(context.text("field-display-name"), yours, now)],
             };
-            Ok(conflict.respond(context, &fields, None))
+            conflict.respond(context, &fields, None).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

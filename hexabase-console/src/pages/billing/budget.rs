@@ -14,7 +14,6 @@ use hexabase_core::platform::MonthlyUsage;
 use hexabase_core::version::Version;
 use maud::{Markup, html};
 
-use super::seen::{budget_version, require_seen};
 use super::{BillingPage, Membership, Tab};
 use crate::components::{
     ButtonKind, Choice, Control, Field, Meter, Tone, card, error_summary, field, form_actions, meter, notice,
@@ -26,7 +25,8 @@ use crate::form::{Fields, FormState, INTENT, Submission, VERSION, form_to};
 use crate::language::Texts;
 use crate::money::{decimal_text, money, parse_amount};
 use crate::pages::api_call::api_request;
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
+use crate::pages::seen::{budget_version, require_seen};
 use crate::response::{PageResult, see_other};
 use crate::urls;
 
@@ -69,9 +69,10 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
                 url,
                 version: budget_version(&before),
                 updated_at: before.updated_at,
+                changes: Some(changes_of(org, Some("billing.budget"))),
                 values: vec![(context.text("billing-budget"), fields.get("amount").to_owned(), now)],
             };
-            Ok(conflict.respond(context, &fields, Some(membership)))
+            conflict.respond(context, &fields, Some(membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

@@ -14,13 +14,13 @@ use hexabase_core::version::Version;
 use maud::html;
 
 use super::leave_form::confirmation;
-use super::seen::{plan_version, require_seen};
 use super::{BillingPage, Membership, Tab};
 use crate::components::{Empty, Link, disabled_button, empty, error_summary};
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission};
 use crate::pages::api_call::api_request;
+use crate::pages::seen::{plan_version, require_seen};
 use crate::response::{PageResult, see_other};
 use crate::urls;
 

@@ -6,13 +6,13 @@ use maud::{Markup, html};
 
 use super::Membership;
 use super::leave::LeavePage;
-use super::seen::plan_version;
 use crate::components::{
     ButtonKind, DangerForm, Field, Tone, card, danger_form, field, form_actions, notice, post_form,
 };
 use crate::context::Context;
 use crate::form::{FormState, form_to};
 use crate::language::Texts;
+use crate::pages::seen::plan_version;
 use crate::time::{exact_time, exact_time_text};
 use crate::urls;
 

@@ -13,7 +13,6 @@ mod plan;
 mod plan_facts;
 mod plan_preview;
 mod plans;
-mod seen;
 mod usage;
 mod usage_hours;
 mod usage_proof;

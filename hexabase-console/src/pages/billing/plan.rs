@@ -12,11 +12,11 @@ use hexabase_core::platform::{BillingState, ChoosePlan, PlanOffer};
 use hexabase_core::version::Version;
 
 use super::plan_preview::render;
-use super::seen::{plan_version, require_seen};
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
+use crate::pages::seen::{plan_version, require_seen};
 use crate::pages::unless_unavailable;
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -100,10 +100,11 @@ pub(super) async fn submit(
                 url: urls::billing_plan(org, &command.plan_id),
                 version: plan_version(&page.state.plan_id, account),
                 updated_at: account.updated_at,
+                changes: Some(changes_of(org, Some("billing.order"))),
                 values: vec![(context.text("field-plan"), page.offer.plan.name, page.current_name)],
             };
             // The form of that page orders nothing: the user sees the preview again.
-            Ok(conflict.respond(context, &fields, Some(membership)))
+            conflict.respond(context, &fields, Some(membership)).await
         }
         Err(error) => rejected(context, org, &membership, &plain, &fields, error).await,
     }

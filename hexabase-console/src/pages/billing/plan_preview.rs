@@ -9,7 +9,6 @@ use maud::{Markup, html};
 use super::invoice_lines::invoice_lines;
 use super::plan::{PlanPage, Preview};
 use super::plan_facts::plan_card;
-use super::seen::plan_version;
 use super::words::interval_price;
 use super::{BillingPage, Membership, Tab, action_form};
 use crate::components::{
@@ -20,6 +19,7 @@ use crate::context::Context;
 use crate::form::{FormState, INTENT, form_to};
 use crate::language::Texts;
 use crate::pages::api_call::api_request;
+use crate::pages::seen::plan_version;
 use crate::urls::{self, without_mount};
 
 pub(super) fn render(

@@ -1,7 +1,6 @@
 //! Alert rule: its condition and recipients, and their change with a preview.
 
 use axum::http::StatusCode;
-use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_api::html_pages::PageError;
 use hexabase_core::access::Action;
@@ -24,7 +23,7 @@ use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, form_to};
 use crate::pages::api_call::api_call;
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_for};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -76,7 +75,7 @@ pub(super) async fn submit(Path(scope): Path<RuleScope>, submission: Submission)
                 let text = context.texts().text_with("alert-rule-changed", &[("name", name)]);
                 return Ok(see_other(context, &urls::alerts(scope.0, scope.1), &Flash::new(text)));
             }
-            Err(error) if is_outdated(&error) => return Ok(conflict(context, found, &fields)),
+            Err(error) if is_outdated(&error) => return conflict(context, found, &fields).await,
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
@@ -113,7 +112,7 @@ async fn update(
 }
 
 /// Page of a change to a rule that has changed meanwhile.
-fn conflict(context: Context, found: VisibleRule, fields: &Fields) -> Response {
+async fn conflict(context: Context, found: VisibleRule, fields: &Fields) -> PageResult {
     let texts = context.texts();
     let VisibleRule { place, rule } = found;
     let yours = parse(fields, Some(rule.project_id)).ok();
@@ -135,9 +134,10 @@ fn conflict(context: Context, found: VisibleRule, fields: &Fields) -> Response {
         url: urls::alert_rule(rule.organization_id, rule.workspace_id, rule.id),
         version: rule.version,
         updated_at: rule.updated_at,
+        changes: Some(changes_of(format!("{}/{}", rule.workspace_id, rule.id), Some("alert_rule.update"))),
         values,
     };
-    conflict.respond(context, fields, Some(place.membership))
+    conflict.respond(context, fields, Some(place.membership)).await
 }
 
 async fn page(

@@ -58,7 +58,7 @@ pub(super) async fn submit(
             tracing::info!(host = %name, %by, intent, "host cluster changed");
             Ok(see_other(context, &url, &flash))
         }
-        Err(error) if is_outdated(&error) => Ok(conflict(context, &known, &fields)),
+        Err(error) if is_outdated(&error) => conflict(context, &known, &fields).await,
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
             Ok(page(context, error.status(), &known, &form))
@@ -105,11 +105,11 @@ async fn unregister(context: &Context, name: &HostClusterName, fields: &Fields) 
     Ok((urls::hosts(), Flash::new(text)))
 }
 
-fn conflict(context: Context, known: &KnownHost, fields: &Fields) -> Response {
+async fn conflict(context: Context, known: &KnownHost, fields: &Fields) -> PageResult {
     let texts = context.texts();
     let host = &known.host;
     let Some(registration) = &known.registration else {
-        return page(context, StatusCode::PRECONDITION_FAILED, known, &FormState::default());
+        return Ok(page(context, StatusCode::PRECONDITION_FAILED, known, &FormState::default()));
     };
     let value = |label: &str, name: &str, now: String| (texts.text(label), fields.get(name).to_owned(), now);
     let region = host.region.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -117,6 +117,7 @@ fn conflict(context: Context, known: &KnownHost, fields: &Fields) -> Response {
         url: urls::host(&host.name),
         version: registration.version,
         updated_at: registration.updated_at,
+        changes: None,
         values: vec![
             value("field-region", "region", region),
             value("host-capacity", "capacity", capacity_text(host).unwrap_or_default()),
@@ -124,7 +125,7 @@ fn conflict(context: Context, known: &KnownHost, fields: &Fields) -> Response {
             value("host-settings", "settings", pair_lines(&registration.settings)),
         ],
     };
-    conflict.respond(context, fields, None)
+    conflict.respond(context, fields, None).await
 }
 
 fn page(context: Context, status: StatusCode, known: &KnownHost, form: &FormState) -> Response {

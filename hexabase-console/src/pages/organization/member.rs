@@ -18,7 +18,7 @@ use crate::components::{
 use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, VERSION, form_to};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
@@ -74,9 +74,10 @@ pub(super) async fn submit(
                 url: urls::member(org, user),
                 version: before.0.version,
                 updated_at: before.0.updated_at,
+                changes: Some(changes_of(format!("{org}/{user}"), Some("member.set_role"))),
                 values: vec![(texts.text("field-role"), yours, role_text(&texts, before.0.role))],
             };
-            Ok(conflict.respond(context, &fields, Some(membership)))
+            conflict.respond(context, &fields, Some(membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

@@ -16,7 +16,8 @@ use crate::components::{
 use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{FormState, Submission, VERSION, form_to};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
+use crate::pages::seen::{organization_version, require_seen};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -28,18 +29,23 @@ pub(super) async fn show(mut context: Context, Path(org): Path<OrganizationId>) 
 }
 
 pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submission) -> PageResult {
-    let expected = submission.version();
+    let seen = submission.version();
     let Submission { context, fields } = submission;
     let membership = context.organization_for(org, Action::OrganizationUpdate).await?;
-    let parsed = fields.parse::<OrganizationPatch>().and_then(OrganizationPatch::parse);
+    let current = &membership.0;
+    let parsed = require_seen(seen, organization_version(current))
+        .and_then(|()| fields.parse::<OrganizationPatch>().and_then(OrganizationPatch::parse));
     let changed = match parsed {
-        Ok(name) => context.platform().organizations().update(&context.caller, org, name, expected).await,
+        Ok(name) => {
+            let organizations = context.platform().organizations();
+            organizations.update(&context.caller, org, name, Some(current.version)).await
+        }
         Err(error) => Err(error),
     };
     let url = urls::organization_settings(org);
     match changed {
         Ok(after) => {
-            let version = after.version.number().to_string();
+            let version = organization_version(&after).number().to_string();
             let before = membership.0.display_name.as_str();
             let flash = Flash::new(context.text("settings-saved"))
                 .with_undo(url.clone(), &[("display_name", before), (VERSION, &version)]);
@@ -50,15 +56,16 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
             let label = context.text("field-display-name");
             let conflict = Conflict {
                 url,
-                version: current.version,
+                version: organization_version(&current),
                 updated_at: current.updated_at,
+                changes: Some(changes_of(org, Some("organization.update"))),
                 values: vec![(
                     label,
                     fields.get("display_name").to_owned(),
                     current.display_name.to_string(),
                 )],
             };
-            Ok(conflict.respond(context, &fields, Some((current, membership.1))))
+            conflict.respond(context, &fields, Some((current, membership.1))).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
@@ -75,7 +82,11 @@ fn page(
 ) -> Response {
     let texts = context.texts();
     let organization = &membership.0;
-    let target = form_to(&context, urls::organization_settings(organization.id), Some(organization.version));
+    let target = form_to(
+        &context,
+        urls::organization_settings(organization.id),
+        Some(organization_version(organization)),
+    );
     let display_name = Field::line("display_name", texts.text("field-display-name"))
         .value(form.value_or("display_name", organization.display_name.as_str()))
         .error(form.error("display_name"))

@@ -19,7 +19,7 @@ use crate::components::{
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
@@ -50,9 +50,10 @@ pub(super) async fn submit(Path(scope): Path<ProjectScope>, submission: Submissi
                 url,
                 version: found.project.version,
                 updated_at: found.project.updated_at,
+                changes: Some(changes_of(format!("{}/{}", scope.1, scope.2), None)),
                 values: vec![(context.text("field-display-name"), yours, now)],
             };
-            Ok(conflict.respond(context, &fields, Some(found.place.membership)))
+            conflict.respond(context, &fields, Some(found.place.membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

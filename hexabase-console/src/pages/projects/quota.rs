@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
 use crate::language::Texts;
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -53,9 +53,10 @@ pub(super) async fn submit(Path(scope): Path<ProjectScope>, submission: Submissi
                 url,
                 version: found.project.version,
                 updated_at: found.project.updated_at,
+                changes: Some(changes_of(format!("{}/{}", scope.1, scope.2), None)),
                 values: compared(&context.texts(), &fields, &found.project.quota),
             };
-            Ok(conflict.respond(context, &fields, Some(found.place.membership)))
+            conflict.respond(context, &fields, Some(found.place.membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;

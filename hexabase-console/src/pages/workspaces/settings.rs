@@ -10,7 +10,6 @@ use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::model::Workspace;
 use hexabase_core::plans::PlanCatalog;
 use hexabase_core::platform::WorkspaceTask;
-use hexabase_core::version::Version;
 use maud::html;
 
 use super::{VisibleWorkspace, workspace_for};
@@ -21,7 +20,8 @@ use crate::components::{
 use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
-use crate::pages::conflict::{Conflict, is_outdated};
+use crate::pages::conflict::{Conflict, changes_of, is_outdated};
+use crate::pages::seen::{require_seen, workspace_version};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -40,17 +40,21 @@ pub(super) async fn submit(
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
     submission: Submission,
 ) -> PageResult {
-    let expected = submission.version();
+    let seen = submission.version();
     let Submission { context, fields } = submission;
     let found = workspace_for(&context, org, ws, Action::WorkspaceUpdate).await?;
     let url = urls::workspace_settings(org, ws);
-    match update(&context, org, ws, &fields, expected).await {
+    let changed = match require_seen(seen, workspace_version(&found.workspace)) {
+        Ok(()) => update(&context, &found.workspace, &fields).await,
+        Err(error) => Err(error),
+    };
+    match changed {
         Ok(changed) if changed.task_id.is_some() => {
             let flash = Flash::new(context.text("workspace-updating"));
             Ok(see_other(context, &urls::workspace(org, ws), &flash))
         }
         Ok(changed) => {
-            let version = changed.workspace.version.number().to_string();
+            let version = workspace_version(&changed.workspace).number().to_string();
             let before = display_name(&found.workspace);
             let flash = Flash::new(context.text("settings-saved"))
                 .with_undo(url.clone(), &[("display_name", &before), (VERSION, &version)]);
@@ -63,15 +67,16 @@ pub(super) async fn submit(
                 |label: &str, name: &str, now: String| (texts.text(label), fields.get(name).to_owned(), now);
             let conflict = Conflict {
                 url,
-                version: current.version,
+                version: workspace_version(current),
                 updated_at: current.updated_at,
+                changes: Some(changes_of(ws, Some("workspace.update"))),
                 values: vec![
                     value("field-display-name", "display_name", display_name(current)),
                     value("field-plan", "plan_id", current.plan_id.to_string()),
                     value("field-version", "kubernetes_version", current.kubernetes_version.to_string()),
                 ],
             };
-            Ok(conflict.respond(context, &fields, Some(found.membership)))
+            conflict.respond(context, &fields, Some(found.membership)).await
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
@@ -81,15 +86,10 @@ pub(super) async fn submit(
     }
 }
 
-async fn update(
-    context: &Context,
-    org: OrganizationId,
-    ws: WorkspaceId,
-    fields: &Fields,
-    expected: Option<Version>,
-) -> Result<WorkspaceTask> {
+async fn update(context: &Context, current: &Workspace, fields: &Fields) -> Result<WorkspaceTask> {
+    let (org, ws) = (current.organization_id, current.id);
     let command = fields.parse::<WorkspacePatch>()?.parse()?;
-    context.platform().workspaces().update(&context.caller, org, ws, &command, expected).await
+    context.platform().workspaces().update(&context.caller, org, ws, &command, Some(current.version)).await
 }
 
 fn display_name(workspace: &Workspace) -> String {
@@ -106,7 +106,7 @@ fn page(
     let texts = context.texts();
     let workspace = &found.workspace;
     let (org, ws) = (workspace.organization_id, workspace.id);
-    let target = form_to(&context, urls::workspace_settings(org, ws), Some(workspace.version));
+    let target = form_to(&context, urls::workspace_settings(org, ws), Some(workspace_version(workspace)));
     let own_plan = plans.find(&workspace.plan_id);
     let offered = plans.available().filter(|plan| plan.id != workspace.plan_id);
     let own = Choice::new(
