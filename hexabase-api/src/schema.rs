@@ -63,6 +63,8 @@ enums! {
     ConditionStatus(model::ConditionStatus);
     /// Damage that a tenant could cause if an isolation check fails.
     IsolationSeverity(model::Severity);
+    /// Result of a policy for an object. `error`: the policy could not be evaluated.
+    PolicyResult(model::PolicyResult);
     /// Operation that a task carries out.
     TaskKind(model::TaskKind);
     /// State of a task. `superseded`: the task ended because a later operation took its place.

@@ -118,6 +118,13 @@ pub(crate) enum DryRun {
     No,
 }
 
+/// Part of the objects that a list contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Metadata,
+    Everything,
+}
+
 /// Header of requests that are sent as another user.
 const IMPERSONATE_USER: &str = "impersonate-user";
 
@@ -243,6 +250,24 @@ impl ApiServer {
         params: ListParams,
     ) -> Result<Vec<Value>> {
         self.with_timeout(self.list_pages(kind, Some(namespace), params, Request::list_metadata)).await
+    }
+
+    /// Returns a page of the objects of a kind in a namespace, and the token of the next page; `None` after the last one.
+    pub(crate) async fn list_page(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        params: &ListParams,
+        content: Content,
+    ) -> Result<(Vec<Value>, Option<String>)> {
+        let request = Request::new(path(kind, Some(namespace)));
+        let request = match content {
+            Content::Metadata => request.list_metadata(params),
+            Content::Everything => request.list(params),
+        };
+        let response = self.send(request.map_err(invalid_request)?).await?;
+        let page: Page = serde_json::from_value(response).map_err(invalid_response)?;
+        Ok((page.items.unwrap_or_default(), page.metadata.next.filter(|token| !token.is_empty())))
     }
 
     async fn list_pages(

@@ -56,6 +56,8 @@ pub struct HostConfig {
     pub scraping: TenantScraping,
     /// Namespaces in which tenants may have credentials for GitOps tools of the operator.
     pub gitops_namespaces: GitOpsNamespaces,
+    /// `true` to read the PolicyReports that Kyverno writes in the namespaces of tenants.
+    pub policy_reports: bool,
     /// Keys of the labels and annotations of all objects, in a domain that is chosen once: the objects of existing
     /// workspaces are not found by the keys of another domain.
     pub labels: Labels,
@@ -383,6 +385,10 @@ impl HostConfig {
             "tenant_metrics" => self.metrics_server = Some(value.parse()?),
             "scrape_tenants" => self.scraping = value.parse()?,
             "gitops_namespaces" => self.gitops_namespaces = value.parse()?,
+            "policy_reports" => {
+                require(["off", "kyverno"].contains(&value), "must be off or kyverno")?;
+                self.policy_reports = value == "kyverno";
+            }
             "label_domain" => self.labels = value.parse()?,
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
@@ -405,7 +411,7 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 21] = [
+    pub const NAMES: [&str; 22] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
@@ -415,6 +421,7 @@ impl HostConfig {
         "tenant_metrics",
         "scrape_tenants",
         "gitops_namespaces",
+        "policy_reports",
         "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
@@ -527,6 +534,7 @@ impl Default for HostConfig {
             metrics_server: None,
             scraping: TenantScraping::Off,
             gitops_namespaces: GitOpsNamespaces::default(),
+            policy_reports: false,
             labels: Labels::default(),
             tenant_metadata: Vec::new(),
             storage_class: None,

@@ -158,6 +158,9 @@ pub(crate) const SYNCED_BY: &str = "vcluster.loft.sh/managed-by";
 /// Label of pods and other objects that vCluster syncs to the host: their namespace in the tenant cluster. Written by
 /// the syncer, like [`SYNCED_BY`].
 pub(crate) const SYNCED_FROM: &str = "vcluster.loft.sh/namespace";
+/// Annotation of objects that vCluster syncs to the host: their name in the tenant cluster. Unlike [`SYNCED_FROM`], a tenant can
+/// choose it for its own pods.
+pub(crate) const SYNCED_NAME: &str = "vcluster.loft.sh/object-name";
 /// Annotation of a StatefulSet that the vCluster CLI or Hexabase suspended.
 pub(crate) const PAUSED: &str = "loft.sh/paused";
 /// Annotation of a suspended StatefulSet: its previous number of replicas.

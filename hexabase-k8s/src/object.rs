@@ -65,6 +65,15 @@ kinds! {
 }
 
 impl Kind {
+    /// Report of the policies of a namespace, as Kyverno writes it.
+    pub const POLICY_REPORT: Self = Self {
+        group: "wgpolicyk8s.io",
+        version: "v1alpha2",
+        kind: "PolicyReport",
+        plural: "policyreports",
+        namespaced: true,
+    };
+
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_owned() } else { [self.group, "/", self.version].concat() }
     }

@@ -428,6 +428,7 @@ fn resolve(
         ("scrape_tenants", options.scrape_tenants),
         ("gitops_namespaces", options.gitops_namespaces),
         ("label_domain", options.label_domain),
+        ("policy_reports", options.policy_reports),
         ("tenant_metadata", options.tenant_metadata),
         ("tenant_metrics", options.tenant_metrics),
         ("vcluster_version", options.vcluster_version),

@@ -494,6 +494,11 @@ options! {
     #[arg(long, env = "HEXABASE_GITOPS_NAMESPACES", value_name = "TOOL/NAMESPACE,…")]
     gitops_namespaces: String,
 
+    /// Reports of policies of host clusters that workspaces show as policy reports: off, or kyverno, for hosts where Kyverno
+    /// writes PolicyReports (wgpolicyk8s.io/v1alpha2). Pass it to `hexabase host-setup` as well [default: off].
+    #[arg(long, env = "HEXABASE_POLICY_REPORTS", value_name = "REPORTS")]
+    policy_reports: String,
+
     /// Domain of the labels, annotations and taints of Hexabase on host clusters and in tenant clusters, as in
     /// platform.example. Chosen once: existing workspaces are not found by the keys of another domain. Pass it to
     /// `hexabase host-setup` as well [default: hexabase.ai].

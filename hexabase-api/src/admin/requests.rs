@@ -39,7 +39,7 @@ pub struct NewCluster {
     pub cordoned: bool,
     /// Parameters that differ from the options of the server, by the names of those options: `tenant_endpoint`,
     /// `tenant_exposure`, `tenant_address`, `tenant_ingress`, `label_domain`, `tenant_metadata`, `tenant_metrics`,
-    /// `scrape_tenants`, `gitops_namespaces`, `vcluster_version`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`,
+    /// `scrape_tenants`, `gitops_namespaces`, `policy_reports`, `vcluster_version`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`,
     /// `service_cidr`, `pod_cidr`, `api_server_cidr`, `issuer_network`, `storage_class`, `host_service_account`,
     /// `host_setup`. The options of the server apply to all others.
     #[serde(default)]

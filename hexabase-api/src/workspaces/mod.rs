@@ -1,8 +1,9 @@
-//! Workspaces: tenant clusters, their tasks, node pools, kubeconfigs and isolation reports.
+//! Workspaces: tenant clusters, their tasks, node pools, kubeconfigs, isolation reports and policy reports.
 
 pub(crate) mod cluster;
 pub(crate) mod isolation;
 pub(crate) mod node_pools;
+pub(crate) mod policy_reports;
 pub mod requests;
 pub(crate) mod tasks;
 pub(crate) mod workspace;
@@ -32,8 +33,14 @@ where
     Platform: FromRef<S>,
     Arc<Auth>: FromRef<S>,
 {
-    let areas =
-        [workspace::router(), cluster::router(), isolation::router(), tasks::router(), node_pools::router()];
+    let areas = [
+        workspace::router(),
+        cluster::router(),
+        isolation::router(),
+        policy_reports::router(),
+        tasks::router(),
+        node_pools::router(),
+    ];
     areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
-use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult};
+use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings};
 use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 
 /// A provisioner with fault injection for every call that reads or changes a tenant cluster.
@@ -72,6 +72,14 @@ impl ClusterProvisioner for FaultyProvisioner {
         now: Timestamp,
     ) -> Result<GitOpsCredentials> {
         self.plan.pass(self.inner.issue_gitops_credentials(desired, now)).await
+    }
+
+    fn has_policy_reports(&self) -> bool {
+        self.inner.has_policy_reports()
+    }
+
+    async fn policy_findings(&self, target: &TenantTarget) -> Result<PolicyFindings> {
+        self.plan.pass(self.inner.policy_findings(target)).await
     }
 
     async fn ping(&self) -> Result<()> {

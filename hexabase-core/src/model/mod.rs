@@ -21,6 +21,7 @@ mod money;
 mod node_pool;
 mod organization;
 mod plan;
+mod policy_report;
 mod project;
 mod registered_host;
 mod retired_group_name;
@@ -63,6 +64,9 @@ pub use organization::{Organization, OrganizationCounts, OrganizationSummary, Or
 pub use plan::{
     ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, PlanUse, PlanUsers, Price, StoredPlans,
     UnitPrice, UsagePrice,
+};
+pub use policy_report::{
+    MAX_POLICY_FINDINGS, PolicyFinding, PolicyFindings, PolicyReport, PolicyResult, UnknownPolicyResult,
 };
 pub use project::Project;
 pub use registered_host::{HostHealth, HostParameters, HostState, RegisteredHost};

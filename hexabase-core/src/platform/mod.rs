@@ -39,6 +39,7 @@ mod organizations;
 mod payments;
 mod plan_admin;
 mod plan_cache;
+mod policy_reports;
 mod projects;
 mod roles;
 mod searches;
@@ -94,6 +95,7 @@ pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
 pub use plan_admin::{PlanAdmin, PlanSet};
 pub use projects::{CreateProject, Projects};
+pub use policy_reports::PolicyReports;
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
 pub use tasks::Tasks;
@@ -241,6 +243,8 @@ services! {
     isolation => Isolation;
     /// Logs of the pods in workspaces.
     logs => Logs;
+    /// Violations of policies of the host by the objects of workspaces.
+    policy_reports => PolicyReports;
     /// Tasks on workspaces.
     tasks => Tasks;
     /// Groups of workspaces.

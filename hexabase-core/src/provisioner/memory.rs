@@ -17,8 +17,8 @@ use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::ProjectId;
 use crate::model::{
-    ConditionStatus, DriftEntry, DriftScope, GitOpsCredential, GitOpsCredentials, IsolationResult, Severity,
-    Wait, WaitReason, due_gitops_tools,
+    ConditionStatus, DriftEntry, DriftScope, GitOpsCredential, GitOpsCredentials, IsolationResult,
+    PolicyFindings, Severity, Wait, WaitReason, due_gitops_tools,
 };
 use crate::name::ProjectName;
 use crate::quota::Quota;
@@ -50,6 +50,8 @@ struct Cluster {
     isolation_broken: bool,
     /// Issued credentials of GitOps tools.
     gitops: GitOpsCredentials,
+    /// Violations of policies of the host.
+    policy_findings: PolicyFindings,
 }
 
 impl Cluster {
@@ -99,6 +101,11 @@ impl MemoryProvisioner {
     /// Sets whether the isolation check of this tenant fails.
     pub fn break_isolation(&self, target: &TenantTarget, broken: bool) {
         self.lock().entry(target.name.clone()).or_default().isolation_broken = broken;
+    }
+
+    /// Sets the violations of policies of the host by this tenant.
+    pub fn set_policy_findings(&self, target: &TenantTarget, findings: PolicyFindings) {
+        self.lock().entry(target.name.clone()).or_default().policy_findings = findings;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Cluster>> {
@@ -298,6 +305,16 @@ impl ClusterProvisioner for MemoryProvisioner {
             cluster.gitops.insert(tool, GitOpsCredential::issued(namespace, None, now));
         }
         Ok(cluster.gitops.clone())
+    }
+
+    fn has_policy_reports(&self) -> bool {
+        self.lock().values().any(|cluster| !cluster.policy_findings.items.is_empty())
+    }
+
+    async fn policy_findings(&self, target: &TenantTarget) -> Result<PolicyFindings> {
+        let state = self.lock();
+        let cluster = state.get(&target.name).filter(|cluster| cluster.host.is_some());
+        cluster.map(|cluster| cluster.policy_findings.clone()).ok_or_else(|| Error::not_found("cluster"))
     }
 
     async fn ping(&self) -> Result<()> {

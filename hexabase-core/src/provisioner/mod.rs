@@ -18,7 +18,7 @@ pub use memory::MemoryProvisioner;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::{NodePoolId, ProjectId};
-use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PoolNodes, Wait};
+use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings, PoolNodes, Wait};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -192,6 +192,26 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
                 Err(Error::unsupported("GitOps tools have no access to the tenant clusters of this host"))
             }
         }
+    }
+
+    /// `true` if policies of the host write reports that [`policy_findings`](Self::policy_findings) reads.
+    fn has_policy_reports(&self) -> bool {
+        false
+    }
+
+    /// Returns the violations of policies of the host by the objects that the tenant synced to it, by the names of the tenant
+    /// cluster.
+    ///
+    /// # Behaviour
+    /// - Objects of other tenants, and those of the control plane, which concern the operator, are left out.
+    /// - The number of objects that are read is bounded. [`PolicyFindings::truncated`] is `true` if there were more.
+    ///
+    /// # Errors
+    /// - `NotFound` if the cluster does not exist.
+    /// - `Unsupported` if the host is not configured for it, which is the default.
+    /// - `Unavailable` if the host does not respond.
+    async fn policy_findings(&self, _target: &TenantTarget) -> Result<PolicyFindings> {
+        Err(Error::unsupported("policies of this host write no reports"))
     }
 
     /// Checks that the host cluster responds.

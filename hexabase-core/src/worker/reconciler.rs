@@ -94,6 +94,7 @@ impl<'a> Reconciler<'a> {
             match recorded {
                 Ok(()) if assessment.gone => return Ok(Requeue::Never),
                 Ok(()) => {
+                    self.0.collect_policy_report(&assessment.workspace).await;
                     let reason = RequeueReason::after(&outcome, &assessment);
                     let next = assessment.workspace.reconcile_at;
                     return Ok(next.map_or(Requeue::Never, |at| Requeue::At(at, reason)));

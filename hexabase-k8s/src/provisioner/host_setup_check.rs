@@ -36,6 +36,9 @@ pub(super) fn apply_command(config: &HostConfig) -> String {
     if !config.gitops_namespaces.is_empty() {
         options.push_str(&format!(" --gitops-namespaces {}", config.gitops_namespaces));
     }
+    if config.policy_reports {
+        options.push_str(" --policy-reports kyverno");
+    }
     format!("hexabase host-setup{options} | kubectl apply --server-side -f -")
 }
 

@@ -14,6 +14,7 @@ mod missing_kubeconfig;
 mod nodes;
 mod observe;
 mod pods;
+mod policy_reports;
 mod suspend;
 mod upgrade;
 mod volumes;
@@ -29,7 +30,7 @@ use futures_util::future::{join_all, join3};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
-use hexabase_core::model::{DriftEntry, GitOpsCredentials, IsolationResult};
+use hexabase_core::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings};
 use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
@@ -265,6 +266,15 @@ impl ClusterProvisioner for VClusterProvisioner {
     ) -> Result<GitOpsCredentials> {
         let issued = self.issue_credentials(desired, now).await;
         issued.map_err(|error| error.during("cluster.issue_gitops_credentials"))
+    }
+
+    fn has_policy_reports(&self) -> bool {
+        self.config.policy_reports
+    }
+
+    async fn policy_findings(&self, target: &TenantTarget) -> Result<PolicyFindings> {
+        let findings = self.read_policy_findings(target).await;
+        findings.map_err(|error| error.during("cluster.policy_findings"))
     }
 
     async fn ping(&self) -> Result<()> {

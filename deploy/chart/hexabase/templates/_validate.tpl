@@ -31,8 +31,8 @@
 {{- end -}}
 {{- end -}}
 {{- if $values.hostSetup.enabled -}}
-{{- if or (ne .Release.Namespace "hexabase-system") (ne $values.host.serviceAccount "hexabase") $values.config.label_domain $values.config.gitops_namespaces (eq (toString $values.config.scrape_tenants) "service-monitor") -}}
-{{- fail (printf "hostSetup.enabled is for the ServiceAccount hexabase-system/hexabase and the default label domain, without service-monitor and namespaces for GitOps tools: disable it, and run\n  hexabase host-setup --host-service-account %s/%s | kubectl apply --server-side -f -\nwith the same options as in config" .Release.Namespace $values.host.serviceAccount) -}}
+{{- if or (ne .Release.Namespace "hexabase-system") (ne $values.host.serviceAccount "hexabase") $values.config.label_domain $values.config.gitops_namespaces (eq (toString $values.config.policy_reports) "kyverno") (eq (toString $values.config.scrape_tenants) "service-monitor") -}}
+{{- fail (printf "hostSetup.enabled is for the ServiceAccount hexabase-system/hexabase and the default label domain, without service-monitor and namespaces for GitOps tools and policy reports: disable it, and run\n  hexabase host-setup --host-service-account %s/%s | kubectl apply --server-side -f -\nwith the same options as in config" .Release.Namespace $values.host.serviceAccount) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.smtp.existingSecret (not $values.config.mail_from) -}}

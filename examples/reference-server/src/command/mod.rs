@@ -175,6 +175,11 @@ struct HostSetup {
     )]
     gitops_namespaces: GitOpsNamespaces,
 
+    /// Reports of policies, as in the configuration of the processes of Hexabase: kyverno adds the permission to read them
+    /// [default: off].
+    #[arg(long, env = "HEXABASE_POLICY_REPORTS", value_name = "REPORTS")]
+    policy_reports: Option<String>,
+
     /// Include the tenant admission policies as Kyverno policies, for hosts with Kyverno 1.17 or newer: its reports
     /// then list rejected objects.
     #[arg(long)]
@@ -183,13 +188,16 @@ struct HostSetup {
 
 impl HostSetup {
     fn render(self) -> Result<String> {
-        let config = HostConfig {
+        let mut config = HostConfig {
             identity: Some(self.host_service_account),
             labels: self.label_domain,
             scraping: self.scrape_tenants,
             gitops_namespaces: self.gitops_namespaces,
             ..HostConfig::default()
         };
+        if let Some(reports) = &self.policy_reports {
+            config.set("policy_reports", reports).map_err(|rule| Error::invalid("policy_reports", rule))?;
+        }
         if let Err((option, message)) = config.check() {
             return Err(Error::invalid(option, message));
         }

@@ -147,6 +147,18 @@ nav-alerts = Alerts
 nav-logs = Logs
 nav-usage = Usage
 
+policies-about = These objects violate policies of the operator. Policies that only report do not stop them.
+policies-collected = Read
+policies-error = could not be evaluated
+policies-fail = violated
+policies-none = No object violates a policy of the operator.
+policies-object = Object
+policies-policy = Policy
+policies-result = Result
+policies-title = Policy reports
+policies-truncated = There are more findings; not all are shown.
+policies-warn = warning
+
 preview-button = Preview
 preview-count = { $count ->
     [one] The alert would have fired once.
@@ -204,6 +216,7 @@ shell-follow = Follow the logs
 shell-health = Read the health
 shell-logs = Read the logs
 shell-metric = Read a metric
+shell-policies = Read the policy reports
 shell-rule = Read the alert rule
 shell-rule-preview = Preview an alert rule; without dry_run it is created
 shell-rules = List the alert rules

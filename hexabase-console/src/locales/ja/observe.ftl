@@ -144,6 +144,18 @@ nav-alerts = アラート
 nav-logs = ログ
 nav-usage = 使用状況
 
+policies-about = 次のオブジェクトは運用者のポリシーに違反しています。報告のみのポリシーは、オブジェクトを停止しません。
+policies-collected = 取得
+policies-error = 評価できません
+policies-fail = 違反
+policies-none = 運用者のポリシーに違反するオブジェクトはありません。
+policies-object = オブジェクト
+policies-policy = ポリシー
+policies-result = 結果
+policies-title = ポリシーレポート
+policies-truncated = ほかにも検出結果があります。一部のみ表示しています。
+policies-warn = 警告
+
 preview-button = プレビュー
 preview-count = アラートは { $count } 回発生していました。
 preview-from = 開始
@@ -195,6 +207,7 @@ shell-follow = ログを追跡
 shell-health = 健全性を取得
 shell-logs = ログを取得
 shell-metric = メトリクスを取得
+shell-policies = ポリシーレポートの取得
 shell-rule = アラートルールを取得
 shell-rule-preview = アラートルールをプレビュー(dry_run を外すと作成)
 shell-rules = アラートルールを一覧表示

@@ -9,6 +9,7 @@ mod log_lines;
 mod log_query;
 mod logs;
 mod metrics;
+mod policies;
 mod preview;
 mod rights;
 mod rule_delete;

@@ -7,12 +7,13 @@ use hexabase_core::access::Action;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::metrics::{HealthCondition, Metric};
-use hexabase_core::model::Project;
+use hexabase_core::model::{PolicyReport, Project};
 use hexabase_core::platform::MetricChart;
 use maud::{Markup, html};
 
 use super::charts::metric_chart;
 use super::health::health;
+use super::policies::policies;
 use super::selection::{Selection, project_field, range_links};
 use super::source::{Source, failure, part, simulated, status};
 use super::words::metric_text;
@@ -34,6 +35,7 @@ struct UsagePage {
     projects: Vec<Project>,
     selection: Selection,
     health: Result<Vec<HealthCondition>>,
+    policies: Option<PolicyReport>,
     charts: Vec<(Metric, MetricChart)>,
     /// Error after which no further charts were read.
     failure: Option<Error>,
@@ -48,7 +50,9 @@ pub(super) async fn show(
     let selection = Selection::of(&Filters::new(query.as_deref().unwrap_or_default()))?;
     let (projects, _) = context.platform().projects().all(&context.caller, org, ws).await?;
     let health = part(context.platform().metrics().health(&context.caller, org, ws).await)?;
-    let mut found = UsagePage { place, projects, selection, health, charts: Vec::new(), failure: None };
+    let policies = context.platform().policy_reports().get(&context.caller, org, ws).await?;
+    let mut found =
+        UsagePage { place, projects, selection, health, policies, charts: Vec::new(), failure: None };
     if found.health.is_ok() {
         read_charts(&context, (org, ws), &mut found).await?;
     }
@@ -88,6 +92,7 @@ fn page(context: Context, found: &UsagePage) -> Response {
     let commands = [
         api_call(&context, texts.text("shell-health"), &format!("{path}/health")),
         api_call(&context, texts.text("shell-metric"), &format!("{path}/metrics/cpu?{query}")),
+        api_call(&context, texts.text("shell-policies"), &format!("{path}/policy-reports")),
     ];
     let content = html! {
         (page_heading(&html! { (title) }, Some(&html! { (texts.text("usage-about")) }), None))
@@ -101,6 +106,7 @@ fn page(context: Context, found: &UsagePage) -> Response {
             },
             Err(error) => (failure(&texts, Source::Metrics, error)),
         }
+        (policies(&texts, found.policies.as_ref()))
         (shell_commands(&texts, &commands))
     };
     PageContent { section: Section::Usage, ..PageContent::new(title, content) }

@@ -10,6 +10,7 @@ mod invitations;
 mod isolation;
 mod master_key;
 mod plans;
+mod policy_reports;
 mod retention;
 mod strict_calls;
 mod suspension;

@@ -174,6 +174,9 @@ fn tenant_rules(config: &HostConfig) -> Value {
             allow(kind.group, kind.plural, &["create", "patch"]);
         }
     }
+    if config.policy_reports {
+        allow(Kind::POLICY_REPORT.group, Kind::POLICY_REPORT.plural, &["list"]);
+    }
     // Read individually when a tenant is observed.
     for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET] {
         allow(kind.group, kind.plural, &["get"]);

@@ -181,6 +181,7 @@ fn workspaces(cli: &Cli) {
     cli.read("workspaces health", &["TYPE"]);
     cli.read("workspaces drift", &["OBJECT"]);
     cli.read("workspaces isolation", &["SEVERITY"]);
+    cli.read("workspaces policy-reports", &["POLICY"]);
     cli.run("workspaces check-isolation");
     cli.run("workspaces add-member shop bob@example.com");
     cli.read("workspaces members", &["bob@example.com"]);

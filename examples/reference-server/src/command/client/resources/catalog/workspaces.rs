@@ -68,6 +68,17 @@ const ISOLATION: &[Column] = &[
     Column::text("REMEDY", "remedy").wide(),
 ];
 
+const POLICY_FINDING: &[Column] = &[
+    Column::text("NAMESPACE", "namespace"),
+    Column::text("KIND", "kind"),
+    Column::text("NAME", "name"),
+    Column::state("RESULT", "result"),
+    Column::text("POLICY", "policy"),
+    Column::text("MESSAGE", "message"),
+    Column::text("RULE", "rule").wide(),
+    Column::age("EVALUATED", "evaluated_at").wide(),
+];
+
 const DRIFT: &[Column] = &[
     Column::text("OBJECT", "object"),
     Column::text("FIELD", "field"),
@@ -218,6 +229,17 @@ pub(super) const WORKSPACES: Group = Group {
         Operation::post("check-isolation", "Request a check of the isolation.", ws!("/isolation"), SCHEDULED)
             .of_selected(&["workspace"])
             .example(&["hexabase workspaces check-isolation shop"]),
+        Operation::get(
+            "policy-reports",
+            "List the violations of policies of the host.",
+            ws!("/policy-reports"),
+            &[],
+        )
+        .output(Output::Rows(POLICY_FINDING, |report| {
+            field(report, "items").as_array().cloned().unwrap_or_default()
+        }))
+        .of_selected(&["workspace"])
+        .example(&["hexabase workspaces policy-reports shop"]),
         Operation::list("members", "List the members of a workspace.", ws!("/members"), USER)
             .of_selected(&["workspace"])
             .example(&["hexabase workspaces members shop"]),
