@@ -161,7 +161,7 @@ mod tests {
     use hexabase_core::ErrorKind;
     use hexabase_core::clock::ManualClock;
     use hexabase_core::fixture::{self, FIXTURE_TIME};
-    use hexabase_core::model::Origin;
+    use hexabase_core::model::{Origin, Scopes};
     use std::sync::Arc;
 
     const PROXY: &str = "10.0.0.7";
@@ -246,7 +246,8 @@ mod tests {
         assert_eq!(proxy.require_alive(&ann).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
         authenticate(&[USER, EMAIL, SECRET]).await;
         proxy.require_alive(&ann).await.unwrap();
-        let session = Principal { credential: Credential::Workload, ..ann };
+        let credential = Credential::Workload { scopes: Scopes::all(), expires_at: Timestamp::MAX };
+        let session = Principal { credential, ..ann };
         assert!(proxy.require_alive(&session).await.is_err(), "other credentials are not of the proxy");
     }
 }

@@ -24,7 +24,7 @@ const VERIFIED_CACHE_CAPACITY: usize = 4_096;
 /// Maximum length of a token, in bytes. A longer one is rejected without parsing.
 const MAX_ACCESS_TOKEN_LENGTH: usize = 8 * 1024;
 /// Tolerated difference between the clocks of replicas, in seconds.
-const CLOCK_SKEW_SECONDS: i64 = 60;
+pub(crate) const CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Debug, Serialize, Deserialize)]

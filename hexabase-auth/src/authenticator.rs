@@ -1,4 +1,4 @@
-//! Authentication of requests: access tokens, API tokens and session cookies.
+//! Authentication of requests: access tokens, API tokens, tokens of workloads, and session cookies.
 
 use async_trait::async_trait;
 use cookie::Cookie;
@@ -14,9 +14,10 @@ use crate::access_token::Audience;
 use crate::auth::Auth;
 use crate::browser::SESSION_COOKIE;
 use crate::error::invalid_credentials;
+use crate::workload_token;
 
 impl Auth {
-    /// Authenticates a bearer token: an access token or an API token.
+    /// Authenticates a bearer token: an access token, an API token, or the token of a workload.
     ///
     /// # Errors
     /// - `Unauthenticated` if it is not a valid token of this server; the error does not reveal why.
@@ -24,6 +25,9 @@ impl Auth {
     pub async fn authenticate_bearer(&self, bearer: &str) -> Result<Principal> {
         if bearer.starts_with(API_TOKEN_PREFIX) {
             return self.api_tokens().authenticate(bearer).await;
+        }
+        if let Some(token) = bearer.strip_prefix(workload_token::PREFIX) {
+            return self.authenticate_workload(token).await;
         }
         let claims = self.access_tokens.verify(&self.key_ring, bearer, self.platform.clock().now()).await?;
         if claims.audience != Audience::Api {
@@ -53,7 +57,7 @@ impl Authenticator for Auth {
         Ok(Some(Authentication { principal: session.principal, csrf }))
     }
 
-    /// Checks that the session or API token has not ended.
+    /// Checks that the session or token has not ended.
     async fn require_alive(&self, principal: &Principal) -> Result<()> {
         let (store, now) = (self.platform.store(), self.platform.clock().now());
         let alive = match &principal.credential {
@@ -64,8 +68,10 @@ impl Authenticator for Auth {
             Credential::Token(id, _) => {
                 store.find_api_token(*id).await?.is_some_and(|token| token.is_alive(now))
             }
-            // A workload token authenticates the request that carries it, and nothing after it.
-            Credential::Workload => false,
+            Credential::Workload { expires_at, .. } => {
+                self.require_service_account(principal.user_id).await?;
+                now < *expires_at
+            }
             // Another system vouched for the user; this one cannot tell whether it still does.
             Credential::External(_) => false,
         };

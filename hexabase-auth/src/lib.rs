@@ -10,6 +10,7 @@
 //! | refresh token | opaque; rotates at every use, and reuse of an old one ends its session | as its session |
 //! | session cookie | opaque, for browsers | as its session |
 //! | API token | opaque, scoped, for automation | until it expires or is deleted |
+//! | token of a workload | signed JWT with scopes, for a program that a trusted issuer vouched for | 15 minutes |
 //! | cluster token | signed JWT with the groups of one workspace, for that workspace's API server | 10 minutes |
 //!
 //! [`upstream`] contains the identity providers: OpenID Connect, including Google and Microsoft, and GitHub.
@@ -62,6 +63,7 @@ mod sessions;
 mod sign_in;
 #[cfg(feature = "upstream")]
 pub mod upstream;
+mod workload_token;
 
 #[cfg(test)]
 mod tests;

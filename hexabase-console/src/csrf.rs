@@ -53,7 +53,7 @@ fn subject(principal: &Principal) -> String {
     match &principal.credential {
         Credential::Session(session) => format!("{user}/{session}"),
         Credential::Token(token, _) => format!("{user}/{token}"),
-        Credential::Workload => format!("{user}/workload"),
+        Credential::Workload { .. } => format!("{user}/workload"),
         Credential::External(authenticator) => format!("{user}/external/{authenticator}"),
     }
 }

@@ -83,7 +83,7 @@ impl Setup {
     }
 
     async fn commit(&self, events: Vec<Event>) {
-        let credential = Credential::Workload;
+        let credential = Credential::EXTERNAL;
         let principal = Principal { user_id: self.ann.id.parse().unwrap(), credential };
         let caller = Caller::new(principal);
         let attempt = || async { Ok((events.iter().cloned().fold(Changeset::new(), Changeset::insert), ())) };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hexabase_auth::upstream::WorkloadTrust;
 use hexabase_core::error::{Check, Result};
 use hexabase_core::id::UserId;
+use hexabase_core::model::{Scope, Scopes};
 use serde::{Deserialize, Deserializer};
 
 use crate::certificate;
@@ -57,6 +58,9 @@ pub(crate) struct TrustOptions {
     claims: BTreeMap<String, Vec<String>>,
     /// Id of the service account that the workloads act as.
     service_account: Option<String>,
+    /// Scopes of the workloads in the API, as of API tokens; empty for access to clusters only.
+    #[serde(deserialize_with = "string_list")]
+    api_scopes: Vec<String>,
     /// PEM file with the certificates of the private CA that signed the issuer's certificate; `None` if that
     /// certificate is publicly trusted.
     ca: Option<PathBuf>,
@@ -95,15 +99,19 @@ impl TrustOptions {
         let account = self.service_account.as_deref().unwrap_or_default().parse::<UserId>();
         let account = check
             .field(at("service_account"), account.map_err(|_| "must be the id of a service account, usr_…"));
+        let scopes = self.api_scopes.iter().map(|scope| scope.parse::<Scope>());
+        let scopes = check.field(at("api_scopes"), scopes.collect::<Result<Scopes, _>>());
         let authority =
             self.ca.as_deref().map(|file| certificate::read_authority(&at("ca"), file)).transpose();
-        let (service_account, issuer, audience) = check.all((account, issuer, audience))?;
+        let (service_account, issuer, audience, api_scopes) =
+            check.all((account, issuer, audience, scopes))?;
         Ok(WorkloadTrust {
             name: name.to_owned(),
             issuer,
             audience,
             claims: self.claims,
             service_account,
+            api_scopes,
             certificate_authority: authority?,
         })
     }
@@ -160,6 +168,19 @@ mod tests {
         assert_eq!(table.claims["ref"], ["refs/heads/main", "refs/heads/next"]);
         assert_eq!(table.issuer, "https://token.actions.githubusercontent.com");
         assert_eq!(table.audience, "https://hexabase.example");
+    }
+
+    #[test]
+    fn workloads_have_scopes_in_the_api_only_if_the_trust_lists_them() {
+        let scopes = |line: &str| {
+            trust(&format!("kind = 'gitlab'\n{ACCOUNT}\nclaims = 'project_id=1'\n{line}"))
+                .map(|trust| trust.api_scopes)
+        };
+        assert!(scopes("").unwrap().is_empty());
+        let expected = [Scope::WorkspacesWrite, Scope::AccessRead].into_iter().collect();
+        assert_eq!(scopes("api_scopes = ['workspaces:write', 'access:read']").unwrap(), expected);
+        let error = scopes("api_scopes = 'root'").unwrap_err();
+        assert!(error.to_string().contains("trusts.ci.api_scopes"), "{error}");
     }
 
     #[test]

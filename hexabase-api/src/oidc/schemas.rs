@@ -92,7 +92,8 @@ messages! {
         device_code: Option<String>,
         /// Requested scope, separated by spaces.
         scope: Option<String>,
-        /// Id of the workspace for which the exchanged token is valid, for the token exchange.
+        /// Id of the workspace for which the exchanged token is valid, or the URL of this server for its API, for the token
+        /// exchange.
         audience: Option<String>,
         /// Token to exchange, for the token exchange.
         subject_token: Option<String>,
@@ -315,7 +316,7 @@ messages! {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuthTokenResponse)]
 pub(super) struct TokenResponseView {
-    /// Access token, or the issued cluster token after a token exchange.
+    /// Access token, or the issued token after a token exchange.
     access_token: String,
     /// Type of the token.
     #[schema(value_type = IssuedTokenType)]
@@ -329,7 +330,7 @@ pub(super) struct TokenResponseView {
     /// ID token; absent after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
-    /// Granted scope; absent after a token exchange.
+    /// Granted scope; absent with a cluster token.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     /// Type of the token that a token exchange issued; absent for other grants.

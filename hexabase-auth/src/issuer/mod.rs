@@ -30,7 +30,7 @@ pub use authorize::{Authorization, Consent, SignInRequired};
 pub use client::{CLI_CLIENT_ID, ClientCredential, RegisteredClient};
 pub use device::{DeviceAuthorization, DeviceRequest};
 pub use error::OAuthError;
-pub use exchange::WorkloadIdentities;
+pub use exchange::{WorkloadIdentities, WorkloadIdentity};
 pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use response::TokenResponse;

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Serialize)]
 pub struct TokenResponse {
     /// Access token for the userinfo endpoint, or for the API if the client is the command line. After a token
-    /// exchange: the issued cluster token.
+    /// exchange: the issued cluster token, or the token of a workload for the API.
     pub access_token: String,
     /// `Bearer`, or `N_A` for a token that is not an access token (RFC 8693 section 2.2.1).
     pub token_type: &'static str,
@@ -20,7 +20,7 @@ pub struct TokenResponse {
     /// ID token; `None` after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
-    /// Granted scope; `None` after a token exchange.
+    /// Granted scope; `None` for a cluster token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Type of the token that a token exchange issued; `None` for other grants.

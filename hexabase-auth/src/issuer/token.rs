@@ -30,7 +30,7 @@ impl OidcIssuer<'_> {
             "authorization_code" => self.redeem_code(authorization, parameters, origin).await,
             "refresh_token" => self.redeem_refresh(authorization, parameters, origin).await,
             super::device::GRANT_TYPE => self.redeem_device_code(authorization, parameters, origin).await,
-            super::exchange::GRANT_TYPE => self.exchange_token(authorization, parameters).await,
+            super::exchange::GRANT_TYPE => self.exchange_token(authorization, parameters, origin).await,
             _ => Err(OAuthError::new("unsupported_grant_type", "grant_type is not supported")),
         }
     }

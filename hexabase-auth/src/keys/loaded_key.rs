@@ -28,6 +28,8 @@ pub(crate) enum TokenType {
     Access,
     /// ID token.
     Id,
+    /// Token of a workload for the API.
+    Workload,
 }
 
 impl TokenType {
@@ -35,6 +37,7 @@ impl TokenType {
         match self {
             Self::Access => "at+jwt",
             Self::Id => "JWT",
+            Self::Workload => "workload+jwt",
         }
     }
 }
@@ -50,6 +53,8 @@ pub(crate) struct LoadedKey {
     access_header: String,
     /// Encoded header of its ID tokens.
     id_header: String,
+    /// Encoded header of its tokens of workloads.
+    workload_header: String,
     signer: Signer,
     verifier: ParsedPublicKey,
 }
@@ -124,6 +129,7 @@ impl LoadedKey {
             algorithm: stored.algorithm,
             access_header: header(TokenType::Access),
             id_header: header(TokenType::Id),
+            workload_header: header(TokenType::Workload),
             verifier: signer.verifier().ok_or_else(corrupt)?,
             public_jwk: stored.public_jwk.clone(),
             created_at: stored.created_at,
@@ -159,6 +165,7 @@ impl LoadedKey {
         match kind {
             TokenType::Access => &self.access_header,
             TokenType::Id => &self.id_header,
+            TokenType::Workload => &self.workload_header,
         }
     }
 }

@@ -11,12 +11,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::clock::Clock;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::id::UserId;
+use hexabase_core::model::Scopes;
+use hexabase_core::platform::Workload;
 use serde_json::{Map, Value};
 
 use super::http::HttpClient;
 use super::remote_issuer::RemoteIssuer;
 use super::signed_token::TokenUse;
-use crate::issuer::WorkloadIdentities;
+use crate::issuer::{WorkloadIdentities, WorkloadIdentity};
 
 /// Maximum length of a workload token, in bytes.
 const MAX_WORKLOAD_TOKEN_LENGTH: usize = 16 * 1024;
@@ -34,6 +36,8 @@ pub struct WorkloadTrust {
     pub claims: BTreeMap<String, Vec<String>>,
     /// Service account that the tokens authenticate.
     pub service_account: UserId,
+    /// Scopes of the workloads in the API of this server, as the service account; empty for access to clusters only.
+    pub api_scopes: Scopes,
     /// Certificates of the private authority that signed the issuer's certificate, in PEM; `None` if that certificate
     /// is publicly trusted.
     pub certificate_authority: Option<String>,
@@ -100,7 +104,7 @@ impl WorkloadTrust {
 
 #[async_trait]
 impl WorkloadIdentities for TrustedIssuers {
-    async fn service_account(&self, token: &str) -> Result<UserId> {
+    async fn identify(&self, token: &str) -> Result<WorkloadIdentity> {
         let untrusted = || Error::unauthenticated("no trust matches the workload token");
         let claims = unverified_claims(token).ok_or_else(untrusted)?;
         let found = self.trusts.iter().find(|(trust, _)| trust.matches(&claims));
@@ -108,7 +112,11 @@ impl WorkloadIdentities for TrustedIssuers {
         issuer.verify(token, (trust.audience.as_str(), &[]), TokenUse::Workload).await?;
         let subject = claims.get("sub").and_then(Value::as_str);
         tracing::info!(trust = %trust.name, subject, account = %trust.service_account, "workload identity token accepted");
-        Ok(trust.service_account)
+        Ok(WorkloadIdentity {
+            service_account: trust.service_account,
+            workload: Workload { trust: trust.name.clone(), subject: subject.map(str::to_owned) },
+            api_scopes: trust.api_scopes.clone(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use hexabase_core::clock::{Clock as _, ManualClock};
 use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::fixture::id;
 use hexabase_core::id::UserId;
+use hexabase_core::model::{Scope, Scopes};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -34,6 +35,7 @@ fn trust(issuer: String, account: &str, claims: &[(&str, &[&str])]) -> WorkloadT
         audience: AUDIENCE.to_owned(),
         claims: claims.iter().map(|(name, all)| ((*name).to_owned(), values(all))).collect(),
         service_account: id(account),
+        api_scopes: Scopes::default(),
         certificate_authority: None,
     }
 }
@@ -77,7 +79,9 @@ impl CiIssuer {
     }
 
     async fn service_account_of(&self, change: impl FnOnce(&mut Value, &mut Value)) -> Result<UserId> {
-        self.trusted.service_account(&self.token(change)).await
+        let identity = self.trusted.identify(&self.token(change)).await?;
+        assert!(identity.api_scopes.is_empty(), "access to clusters only unless the trust says more");
+        Ok(identity.service_account)
     }
 }
 
@@ -89,6 +93,21 @@ async fn a_job_is_identified_by_the_claims_of_its_token() {
         (claims["ref"], claims["repository_id"]) = (json!("refs/tags/1"), json!(8))
     });
     assert_eq!(other.await.unwrap(), id("tester"), "numbers are compared by their text");
+}
+
+#[tokio::test]
+async fn a_job_has_the_scopes_of_its_trust_in_the_api() {
+    let ci = CiIssuer::new().await;
+    let scopes = Scopes::from_iter([Scope::WorkspacesWrite]);
+    let trust = WorkloadTrust {
+        api_scopes: scopes.clone(),
+        ..trust(ci.server.uri(), "deployer", &[("repository", &["acme/shop"])])
+    };
+    let trusted = TrustedIssuers::new(vec![trust], ci.clock.clone()).unwrap();
+    let identity = trusted.identify(&ci.token(|_, _| {})).await.unwrap();
+    assert_eq!((identity.service_account, identity.api_scopes), (id("deployer"), scopes));
+    assert_eq!(identity.workload.trust, "deployer");
+    assert_eq!(identity.workload.subject.as_deref(), Some("repo:acme/shop:ref:refs/heads/main"));
 }
 
 #[tokio::test]
@@ -127,7 +146,7 @@ async fn tokens_that_match_no_trust_are_rejected() {
         &json!({ "iss": ci.server.uri(), "repository_id": "7" }),
     );
     for token in [foreign.as_str(), text, &format!("{text}."), "", "junk", &"x".repeat(17_000)] {
-        let error = ci.trusted.service_account(token).await.expect_err(token);
+        let error = ci.trusted.identify(token).await.expect_err(token);
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{token}");
     }
 }
@@ -155,7 +174,7 @@ async fn a_slow_issuer_delays_one_request_only() {
     ci.publish_metadata(Duration::from_secs(3_600)).await;
     ci.clock.advance(Duration::from_secs(31));
     let (trusted, made_up) = (ci.trusted.clone(), ci.token(|header, _| header["kid"] = json!("made-up")));
-    let first = tokio::spawn(async move { trusted.service_account(&made_up).await });
+    let first = tokio::spawn(async move { trusted.identify(&made_up).await });
     while ci.server.received_requests().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

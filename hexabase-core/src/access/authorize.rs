@@ -1,5 +1,7 @@
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::ability::DenialReason;
 use super::action::{Action, Level, WorkspaceRight};
 use super::effective_roles::EffectiveRoles;
@@ -22,8 +24,14 @@ pub enum Credential {
     Session(SessionId),
     /// API token. Its scopes restrict the user's permissions.
     Token(TokenId, Scopes),
-    /// Workload identity token of a trusted issuer for the service account. It is valid for cluster access only.
-    Workload,
+    /// Token of a program, such as a CI job, for which a trusted issuer vouched and which acts as a service account. Its
+    /// scopes restrict the account's permissions.
+    Workload {
+        /// Scopes that the operator grants to such programs.
+        scopes: Scopes,
+        /// Expiry of the token.
+        expires_at: Timestamp,
+    },
     /// Authentication by another system, which vouches for the user: the embedding program, or a trusted proxy. It does
     /// not restrict the user's permissions. There is no session that could be listed or revoked here, so the operations
     /// on one's own sessions and API tokens are closed to it. Contains the position of the authenticator that admitted
@@ -68,7 +76,7 @@ impl Credential {
     pub const fn session(&self) -> Option<SessionId> {
         match self {
             Self::Session(id) => Some(*id),
-            Self::Token(..) | Self::Workload | Self::External(_) => None,
+            Self::Token(..) | Self::Workload { .. } | Self::External(_) => None,
         }
     }
 
@@ -78,7 +86,7 @@ impl Credential {
     pub const fn is_sign_in(&self) -> bool {
         match self {
             Self::Session(_) | Self::External(_) => true,
-            Self::Token(..) | Self::Workload => false,
+            Self::Token(..) | Self::Workload { .. } => false,
         }
     }
 
@@ -87,8 +95,7 @@ impl Credential {
     pub fn covers(&self, scope: Scope) -> bool {
         match self {
             Self::Session(_) | Self::External(_) => true,
-            Self::Token(_, scopes) => scopes.covers(scope),
-            Self::Workload => scope == Scope::ClusterAccess,
+            Self::Token(_, scopes) | Self::Workload { scopes, .. } => scopes.covers(scope),
         }
     }
 }
@@ -99,7 +106,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         let token_id = match self.credential {
             Credential::Token(id, _) => Some(id),
-            Credential::Session(_) | Credential::Workload | Credential::External(_) => None,
+            Credential::Session(_) | Credential::Workload { .. } | Credential::External(_) => None,
         };
         Actor { user_id: Some(self.user_id), session_id: self.credential.session(), token_id }
     }
@@ -154,6 +161,12 @@ mod tests {
     fn with_token(scope: Scope) -> Principal {
         let scopes = Scopes::from_iter([scope]);
         Principal { user_id: UserId::least(), credential: Credential::Token(TokenId::least(), scopes) }
+    }
+
+    fn with_workload(scope: Scope) -> Principal {
+        let credential =
+            Credential::Workload { scopes: Scopes::from_iter([scope]), expires_at: Timestamp::UNIX_EPOCH };
+        Principal { user_id: UserId::least(), credential }
     }
 
     fn roles(role: OrganizationRole) -> EffectiveRoles {
@@ -217,18 +230,25 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_identity_gives_cluster_access_only() {
-        let principal = Principal { user_id: UserId::least(), credential: Credential::Workload };
+    fn a_workload_identity_has_the_scopes_of_its_trust_only() {
         let everything = EffectiveRoles {
             in_workspace: true,
             workspace_admin: true,
             pod_logs: true,
             ..roles(OrganizationRole::Admin)
         };
-        for action in Action::ALL {
-            let allowed = authorize(&principal, &everything, *action) == Decision::Allowed;
-            assert_eq!(allowed, action.permission().scope == Scope::ClusterAccess, "{action:?}");
+        for (scope, action) in
+            Scope::ALL.iter().flat_map(|scope| Action::ALL.iter().map(move |action| (scope, action)))
+        {
+            let by_workload = authorize(&with_workload(*scope), &everything, *action);
+            assert_eq!(
+                by_workload,
+                authorize(&with_token(*scope), &everything, *action),
+                "{scope} {action:?}"
+            );
         }
+        let denied = authorize(&with_workload(Scope::ClusterAccess), &everything, Action::WorkspaceRead);
+        assert_eq!(denied, Decision::Denied(DenialReason::InsufficientScope));
     }
 
     #[test]
@@ -248,7 +268,10 @@ mod tests {
     #[test]
     fn tokens_are_no_sign_in() {
         assert!(with_session().credential.is_sign_in() && Credential::EXTERNAL.is_sign_in());
-        assert!(!with_token(Scope::All).credential.is_sign_in() && !Credential::Workload.is_sign_in());
+        assert!(
+            !with_token(Scope::All).credential.is_sign_in()
+                && !with_workload(Scope::All).credential.is_sign_in()
+        );
     }
 
     #[test]

@@ -95,7 +95,11 @@ impl PlatformInner {
 
     /// Returns the role of a member and counts the call against the rate limit that all members of the organization
     /// share. A caller who is not a member consumes nothing.
-    async fn require_member(&self, caller: &Caller, member: Option<Member>) -> Result<OrganizationRole> {
+    pub(super) async fn require_member(
+        &self,
+        caller: &Caller,
+        member: Option<Member>,
+    ) -> Result<OrganizationRole> {
         let member = member.ok_or_else(|| Error::not_found("organization"))?;
         if let Some(rate) = self.config.organization_rate {
             let organization = member.organization_id;

@@ -6,7 +6,7 @@ use async_lock::Mutex;
 use crate::access::{Credential, Principal};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
-use crate::model::Origin;
+use crate::model::{Origin, Scope};
 use crate::secret::VerifierHash;
 
 /// Principal, origin and idempotency key of a call.
@@ -86,7 +86,11 @@ impl IdempotencyKey {
         let id = match credential {
             Credential::Session(id) => id.to_string(),
             Credential::Token(id, _) => id.to_string(),
-            Credential::Workload => "workload".to_owned(),
+            // Every job has a new token, so that a repeated request has another one of the same scopes.
+            Credential::Workload { scopes, .. } => {
+                let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+                format!("workload {}", scopes.join(" "))
+            }
             Credential::External(authenticator) => format!("external{authenticator}"),
         };
         VerifierHash::of_parts(&[self.fingerprint.to_string().as_bytes(), id.as_bytes()])

@@ -50,6 +50,7 @@ mod tests;
 mod timeout;
 mod usage;
 mod users;
+mod workload_tokens;
 mod workspace_members;
 mod workspace_rules;
 mod workspaces;
@@ -94,13 +95,14 @@ pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
 pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
 pub use plan_admin::{PlanAdmin, PlanSet};
-pub use projects::{CreateProject, Projects};
 pub use policy_reports::PolicyReports;
+pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
 pub use tasks::Tasks;
 pub use usage::{ExplainedInvoice, MonthlyUsage, UsageStatement, UsageVerification, WorkspaceShare};
 pub use users::{Profile, Users};
+pub use workload_tokens::Workload;
 pub use workspace_members::WorkspaceMembers;
 pub use workspaces::{
     CLUSTER_TOKEN_LIFETIME, ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces,
@@ -241,10 +243,10 @@ services! {
     workspace_members => WorkspaceMembers;
     /// Isolation checks of workspaces.
     isolation => Isolation;
-    /// Logs of the pods in workspaces.
-    logs => Logs;
     /// Violations of policies of the host by the objects of workspaces.
     policy_reports => PolicyReports;
+    /// Logs of the pods in workspaces.
+    logs => Logs;
     /// Tasks on workspaces.
     tasks => Tasks;
     /// Groups of workspaces.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::require_version;
 use super::invitations::require_not_deleting;
 use super::{Authorization, Caller, Idempotent, Platform, PlatformInner};
-use crate::access::{Action, check_role_grant, check_scope_grant};
+use crate::access::{Action, Credential, check_role_grant, check_scope_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, TokenId, UserId};
@@ -198,7 +198,7 @@ impl ServiceAccounts<'_> {
     ///
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role; also `Forbidden` for an account whose role exceeds
-    ///   the caller's, or for scopes beyond those of the caller's token.
+    ///   the caller's, for scopes beyond those of the caller's token, and for a workload, whose own token is short-lived.
     /// - `Invalid` without scopes, or for an expiry in the past.
     /// - `QuotaExceeded` if the account has the maximum number of tokens.
     pub async fn create_token(
@@ -214,6 +214,7 @@ impl ServiceAccounts<'_> {
                 let own_role = self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
                 self.find(organization, id).await?;
+                require_lasting_credential(caller)?;
                 self.require_included_role(organization, id, own_role).await?;
                 check_scope_grant(&caller.principal, &command.scopes)?;
                 let new_token = self.0.generate_api_token(command, id, Some(organization)).await?;
@@ -312,6 +313,16 @@ impl ServiceAccounts<'_> {
         }
         let message = format!("your role {own_role} does not include the role {role} of the service account");
         Err(Error::forbidden(message))
+    }
+}
+
+/// Rejects workloads: an API token of theirs would outlive the job, and the trust in it.
+fn require_lasting_credential(caller: &Caller) -> Result<()> {
+    match caller.principal.credential {
+        Credential::Workload { .. } => {
+            Err(Error::forbidden("a workload creates no API tokens; use a session or an API token"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -33,7 +33,8 @@ fn lint(files: &[PathBuf]) -> Output {
 
 #[test]
 fn the_task_and_the_pipeline_have_no_findings() {
-    let files = ["task", "pipeline"].map(|name| repository().join(format!("deploy/tekton/{name}.yaml")));
+    let files =
+        ["task", "apply", "pipeline"].map(|name| repository().join(format!("deploy/tekton/{name}.yaml")));
     let output = lint(&files);
     assert!(output.status.success(), "{}", text(&output));
 
@@ -45,6 +46,25 @@ fn the_task_and_the_pipeline_have_no_findings() {
     )
     .unwrap();
     assert!(!lint(&[wrong]).status.success(), "the linter finds a parameter that does not exist");
+}
+
+#[test]
+fn the_task_that_applies_documents_has_a_token_of_its_own_and_no_secret() {
+    let task = &parse(&read("deploy/tekton/apply.yaml"))[0]["spec"];
+    let step = &task["steps"][0];
+    assert_eq!(step["image"], "$(params.image)");
+    assert_eq!(step["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(step["args"][0], "apply");
+    let token = &task["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], "$(params.server)");
+    let mounted = format!(
+        "{}/{}",
+        step["volumeMounts"][0]["mountPath"].as_str().unwrap(),
+        token["path"].as_str().unwrap()
+    );
+    let env = step["env"].as_array().unwrap();
+    let file = env.iter().find(|variable| variable["name"] == "HEXABASE_ID_TOKEN_FILE").unwrap();
+    assert_eq!(file["value"], mounted.as_str());
 }
 
 #[test]

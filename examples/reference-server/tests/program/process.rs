@@ -24,10 +24,13 @@ pub(crate) fn old_program(folder: &Path) -> Command {
 }
 
 /// Returns a command that runs a file in a folder, without `HEXABASE_` variables and `KUBECONFIG`.
+/// Beginnings of the names of variables that change the behaviour of the program.
+const FOREIGN: [&str; 3] = ["HEXABASE_", "KUBECONFIG", "ACTIONS_ID_TOKEN_"];
+
 fn program_of(folder: &Path, file: &Path) -> Command {
     let mut command = Command::new(file);
     let variables =
-        std::env::vars().filter(|(name, _)| name.starts_with("HEXABASE_") || name == "KUBECONFIG");
+        std::env::vars().filter(|(name, _)| FOREIGN.iter().any(|prefix| name.starts_with(prefix)));
     for (name, _) in variables {
         command.env_remove(name);
     }

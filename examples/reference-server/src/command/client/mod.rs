@@ -5,6 +5,7 @@ pub(super) mod api;
 mod completions;
 mod context;
 mod credential;
+mod job_token;
 mod kubeconfig;
 mod login;
 mod logs;

@@ -1,7 +1,7 @@
 //! Client for the API of a server (`/api/v1`), for the commands that people and CI jobs run.
 //!
-//! [`Api::connect`] uses the API token in `HEXABASE_TOKEN`, or else the saved login, which acts as the user and is
-//! refreshed when the server rejects it. Requests that the server cannot process now are repeated a few times, creations
+//! [`Api::connect`] uses the API token in `HEXABASE_TOKEN`, or else the token of a CI job, or else the saved login, which acts
+//! as the user and is refreshed when the server rejects it. Requests that the server cannot process now are repeated a few times, creations
 //! with one `Idempotency-Key`. Error responses become errors of the kind that their status means; see [`problem`].
 
 mod bearer;
@@ -84,7 +84,7 @@ impl Api {
     }
 
     /// Sends a request, and returns the successful response. A request that the server cannot process now (429 and 503)
-    /// is repeated, and a rejected login is refreshed once.
+    /// is repeated, and a rejected login or token of a job is refreshed once.
     ///
     /// # Errors
     /// The error that the problem document of the response means: `Invalid`, `Unauthenticated`, `Forbidden`, `NotFound`,
@@ -187,7 +187,7 @@ impl Api {
             if status.is_success() || status.is_redirection() {
                 return Ok(response);
             }
-            if status == StatusCode::UNAUTHORIZED && self.bearer.is_of_login() && !is_renewed {
+            if status == StatusCode::UNAUTHORIZED && self.bearer.is_renewable() && !is_renewed {
                 bearer = self.bearer.renew(&self.server, &bearer).await?;
                 is_renewed = true;
                 continue;
