@@ -16,7 +16,8 @@ use hexabase_core::access::{Ability, Action, Decision, EffectiveRoles, authorize
 use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, SessionId};
 use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::model::{Member, Organization, User};
+use hexabase_core::model::{Inventory, Member, Organization, User};
+use hexabase_core::name::{ManagedObject, Slug};
 use hexabase_core::page::PageRequest;
 use hexabase_core::platform::{Abilities, Caller};
 
@@ -61,6 +62,8 @@ pub(crate) struct Context {
     pub view: View,
     /// Message of the previous form.
     pub(crate) flash: Option<Flash>,
+    /// Inventory that manages the object of the page.
+    pub(crate) inventory: Option<Slug>,
     /// Entries of a form whose session had ended.
     pub(crate) saved: Option<Fields>,
     /// Cookies of the response.
@@ -104,9 +107,27 @@ impl Context {
             organizations: profile.organizations,
             view: View::current(),
             flash,
+            inventory: None,
             saved,
             jar,
         })
+    }
+
+    /// Notes on the page that an inventory manages its object, if that is so: the source of the inventory undoes changes.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the user's role.
+    pub(crate) async fn note_inventory(
+        &mut self,
+        organization: OrganizationId,
+        object: impl ToString,
+    ) -> hexabase_core::error::Result<()> {
+        let inventories = self.platform().inventories().list(&self.caller, organization).await?;
+        let object = ManagedObject::parse(&object.to_string()).ok();
+        let contains =
+            |inventory: &Inventory| object.as_ref().is_some_and(|id| inventory.objects.contains(id));
+        self.inventory = inventories.into_iter().find(contains).map(|inventory| inventory.name);
+        Ok(())
     }
 
     /// Returns the platform.

@@ -113,6 +113,11 @@ impl<'a> PageContent<'a> {
             &texts,
             &frame,
             &html! {
+                @if let Some(inventory) = &context.inventory {
+                    (components::notice(Tone::Neutral, &texts.text("managed-title"), &html! {
+                        p { (texts.text_with("managed-about", &[("inventory", inventory.as_str().into())])) }
+                    }))
+                }
                 (self.content)
                 @if let Some(href) = self.audit_href(context) {
                     p class="note" { a href=(href) { (context.text("audit-of-object")) } }

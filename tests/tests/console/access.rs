@@ -1,6 +1,6 @@
 //! Projects, groups, roles and explanations of permissions, with forms only.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use hexabase_tests::TestApp;
 use serde_json::{Value, json};
 
@@ -252,4 +252,37 @@ async fn member_of_group(app: &TestApp, workspace: &str, group: &str) -> String 
     let path = format!("{}/groups/{group}/members/{id}", api(workspace));
     ann.client.send_ok(axum::http::Method::PUT, &path, &json!(null)).await;
     id
+}
+
+#[tokio::test]
+async fn pages_of_managed_objects_name_their_inventory() {
+    let app = TestApp::with_console().await;
+    let workspace = workspace(&app).await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let web = location(&ann.submit(&format!("{workspace}/projects/new"), &[("name", "web")]).await);
+    let group = location(&ann.submit(&format!("{workspace}/groups/new"), &[("name", "developers")]).await);
+    let parts: Vec<&str> = workspace.split('/').collect();
+    let (org, ws) = (parts[3], parts[5]);
+    let pages = [
+        &workspace,
+        &format!("{workspace}/settings"),
+        &format!("/console/orgs/{org}/settings"),
+        &web,
+        &group,
+    ];
+    for page in pages {
+        assert!(!ann.get(page).await.text.contains("Managed by documents"), "{page}");
+    }
+    let id = |page: &str| page.rsplit('/').next().unwrap().to_owned();
+    let objects = json!({ "add": [org, ws, id(&web)] });
+    let path = format!("/api/v1/organizations/{org}/inventories/platform");
+    app.sign_in("ann").await.client.send_ok(Method::PATCH, &path, &objects).await;
+    for page in &pages[..4] {
+        let shown = ann.get(page).await.text;
+        assert!(
+            shown.contains("Managed by documents") && shown.contains("inventory platform"),
+            "{page}: {shown}"
+        );
+    }
+    assert!(!ann.get(&group).await.text.contains("Managed by documents"), "the group is not managed");
 }

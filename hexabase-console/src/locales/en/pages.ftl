@@ -139,6 +139,9 @@ invite-emails = E-mail addresses
 invite-emails-hint = One or several, separated by spaces, commas or lines
 invite-send = Send the invitations
 
+managed-about = The inventory { $inventory } manages this object. Its next run of hexabase apply undoes changes that are made here: change the documents instead.
+managed-title = Managed by documents
+
 members-invite = Invite members
 members-leave = Leave the organization
 members-left = You have left { $name }.

@@ -133,6 +133,9 @@ invite-emails = メールアドレス
 invite-emails-hint = 1つ以上。空白、コンマ、改行で区切ります
 invite-send = 招待を送信する
 
+managed-about = このオブジェクトはインベントリ { $inventory } が管理しています。ここでの変更は、次回の hexabase apply で元に戻されます。代わりにドキュメントを変更してください。
+managed-title = ドキュメントで管理されています
+
 members-invite = メンバーを招待する
 members-leave = 組織を離れる
 members-left = { $name } を離れました。

@@ -52,6 +52,7 @@ pub(super) async fn show(
     let form = FormState::with(context.saved_fields());
     let filters = Filters::new(query.as_deref().unwrap_or_default());
     let found = load(&context, scope, Action::GroupsRead, &cursors, filters).await?;
+    context.note_inventory(scope.0, scope.2).await?;
     Ok(page(context, StatusCode::OK, &found, &form))
 }
 

@@ -34,6 +34,7 @@ pub(super) async fn show_new(mut context: Context, Path(scope): Path<ProjectScop
 pub(super) async fn show(mut context: Context, Path((org, ws, prj, rol)): Path<RoleScope>) -> PageResult {
     let found = project_for(&context, (org, ws, prj), Action::RolesRead).await?;
     let role = context.platform().roles().get(&context.caller, (org, ws, prj), rol).await?;
+    context.note_inventory(org, rol).await?;
     let form = FormState::with(context.saved_fields());
     let name = form.value_or("name", role.name.as_str());
     let rows = entered(form.fields()).unwrap_or_else(|| role.rules.iter().map(RuleRow::from).collect());

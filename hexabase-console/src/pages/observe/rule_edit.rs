@@ -55,6 +55,7 @@ pub(super) async fn rule_for(
 
 pub(super) async fn show(mut context: Context, Path(scope): Path<RuleScope>) -> PageResult {
     let found = rule_for(&context, scope, Action::AlertsRead).await?;
+    context.note_inventory(scope.0, scope.2).await?;
     let saved = context.saved_fields();
     let is_saved = saved.entries().next().is_some();
     let form = FormState::with(if is_saved { saved } else { entries(&found.rule) });

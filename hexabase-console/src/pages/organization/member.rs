@@ -30,6 +30,7 @@ pub(super) async fn show(
 ) -> PageResult {
     let membership = context.organization_for(org, Action::MembersRead).await?;
     let shown = context.platform().members().get(&context.caller, org, user).await?;
+    context.note_inventory(org, user).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &membership, &shown, &form))
 }

@@ -24,6 +24,7 @@ use crate::urls;
 
 pub(super) async fn show(mut context: Context, Path(org): Path<OrganizationId>) -> PageResult {
     let membership = context.organization_for(org, Action::OrganizationUpdate).await?;
+    context.note_inventory(org, org).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &membership, &form))
 }

@@ -27,6 +27,7 @@ use crate::urls;
 
 pub(super) async fn show(mut context: Context, Path(scope): Path<ProjectScope>) -> PageResult {
     let found = project_for(&context, scope, Action::ProjectsRead).await?;
+    context.note_inventory(scope.0, scope.2).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &found, &form))
 }

@@ -23,8 +23,12 @@ use crate::response::{PageResult, see_other};
 use crate::time::time;
 use crate::urls;
 
-pub(super) async fn show(context: Context, Path((org, id)): Path<(OrganizationId, UserId)>) -> PageResult {
+pub(super) async fn show(
+    mut context: Context,
+    Path((org, id)): Path<(OrganizationId, UserId)>,
+) -> PageResult {
     let found = VisibleAccount::load(&context, org, id).await?;
+    context.note_inventory(org, id).await?;
     let accounts = context.platform().service_accounts();
     // An account has fewer tokens than a page shows at most.
     let tokens = accounts.list_tokens(&context.caller, org, id, &PageRequest::largest()).await?;

@@ -28,10 +28,11 @@ use crate::urls;
 const RECENT_TASKS: u16 = 5;
 
 pub(super) async fn show(
-    context: Context,
+    mut context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
     let found = workspace_of(&context, org, ws).await?;
+    context.note_inventory(org, ws).await?;
     let platform = context.platform();
     let recent = PageRequest::new(RECENT_TASKS, None);
     let (tasks, plans) = tokio::try_join!(

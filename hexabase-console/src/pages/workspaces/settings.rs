@@ -31,6 +31,7 @@ pub(super) async fn show(
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
     let found = workspace_for(&context, org, ws, Action::WorkspaceUpdate).await?;
+    context.note_inventory(org, ws).await?;
     let plans = context.platform().current_plans().await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &found, &plans, &form))
