@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::helm::{Case, configuration, find, high_availability, quick, repository, text};
 
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Node that runs containers of rendered objects.
-struct Node {
+pub(crate) struct Node {
     objects: Vec<Value>,
     /// Contents of Secrets, by name.
     secrets: Value,
@@ -24,7 +24,7 @@ struct Node {
 }
 
 impl Node {
-    fn new(case: &Case, secrets: Value) -> Self {
+    pub(crate) fn new(case: &Case, secrets: Value) -> Self {
         Self { objects: case.render(), secrets, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -135,15 +135,25 @@ impl Node {
     }
 
     /// Runs a container to completion.
-    fn run(&self, prefix: &str, containers: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, prefix: &str, containers: &str, arguments: &[&str]) -> Output {
         let output = self.command(self.pod(prefix), containers, arguments).output();
         output.unwrap_or_else(|error| panic!("bwrap: {error}; scripts/test installs it"))
     }
 
+    /// Returns the directory of a volume.
+    pub(crate) fn directory(&self, volume: &str) -> PathBuf {
+        self.folder.path().join(volume)
+    }
+
     /// Starts the server of a pod on free ports of this machine.
-    fn start(&self, prefix: &str) -> Server {
+    pub(crate) fn start(&self, prefix: &str) -> Server {
+        self.start_at(prefix, "127.0.0.1:0")
+    }
+
+    /// Starts the server of a pod at an address.
+    pub(crate) fn start_at(&self, prefix: &str, address: &str) -> Server {
         let metrics = format!("127.0.0.1:{}", Nats::free_port());
-        let ports = ["--listen", "127.0.0.1:0", "--metrics-listen", &metrics];
+        let ports = ["--listen", address, "--metrics-listen", &metrics];
         let mut command = self.command(self.pod(prefix), "containers", &ports);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (line, output) = first_line(&mut process);
@@ -160,7 +170,7 @@ impl Node {
 }
 
 /// Running container. It is killed on drop.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     address: String,
     metrics: String,
@@ -169,6 +179,11 @@ struct Server {
 }
 
 impl Server {
+    /// Address on which it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.address.strip_prefix("http://").unwrap_or(&self.address)
+    }
+
     fn get(&self, path: &str) -> (u16, Value) {
         Self::get_at(&self.address, path)
     }
@@ -181,7 +196,7 @@ impl Server {
     }
 
     /// Stops the container as Kubernetes does. It must exit successfully.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let bwrap = self.process.id();
         let children = std::fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).unwrap();
         let child = children.split_whitespace().next().unwrap();
@@ -295,7 +310,7 @@ async fn the_containers_of_the_distributed_mode_migrate_wait_and_serve() {
 }
 
 /// Starts a sandbox as the host cluster, and returns it with its kubeconfig.
-fn start_sandbox(folder: &Path) -> (Server, String) {
+pub(crate) fn start_sandbox(folder: &Path) -> (Server, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hexabase"));
     command.args(["sandbox", "--listen", "127.0.0.1:0"]).current_dir(folder).stdout(Stdio::piped());
     let mut process = command.spawn().unwrap();
