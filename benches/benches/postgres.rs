@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
-use hexabase_benches::{Target, alternate, report, scoped};
+use hexabase_benches::{Target, alternate, other_workspaces, report, scoped};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{EventId, OrganizationId, TypedId as _, UserId, WorkspaceId};
@@ -256,22 +256,7 @@ fn row_level_security(runtime: &Runtime, server: &Postgres) {
 /// organizations.
 async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
     let (database, store) = create_database(server).await;
-    let inserts = format!(
-        "INSERT INTO organizations (id, name, display_name, personal, plan_id, suspension, created_by, created_at, \
-         updated_at, version, search_text) SELECT 'org_other' || n, 'other-' || n, 'Other', false, 'starter', 'null', \
-         'usr_x', now(), now(), 1, 'other-' || n FROM generate_series(1, {organizations}) n; \
-         INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
-         FROM generate_series(1, {organizations}) n; \
-         INSERT INTO workspaces (organization_id, id, name, plan_id, kubernetes_version, power, \
-         organization_suspended, node_pools, gitops, access_revocations, retired_group_names, host_cluster, generation, \
-         access_version, status, reconcile_at, created_by, created_at, updated_at, version, phase, search_text) \
-         SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, 'starter', '1.36', 'running', \
-         false, '[]', '{{}}', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
-         'usr_x', now(), now(), 1, 'ready', 'ws-' || n FROM generate_series(1, {workspaces}) n; \
-         ANALYZE",
-        organizations = workspaces.div_ceil(10),
-    );
-    server.execute(&database, &inserts).await;
+    server.execute(&database, &other_workspaces(workspaces)).await;
     for batch in (0..1_000).collect::<Vec<_>>().chunks(50) {
         let named = |number: &i32| {
             let mut workspace = fixture::workspace(&format!("mine-{number}"));

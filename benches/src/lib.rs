@@ -49,6 +49,27 @@ impl Comparison {
     }
 }
 
+/// Returns statements for PostgreSQL that insert workspaces of other organizations, ten in each, as copies of the status of an
+/// existing one.
+#[must_use]
+pub fn other_workspaces(workspaces: usize) -> String {
+    format!(
+        "INSERT INTO organizations (id, name, display_name, personal, plan_id, suspension, created_by, created_at, \
+         updated_at, version, search_text) SELECT 'org_other' || n, 'other-' || n, 'Other', false, 'starter', 'null', \
+         'usr_x', now(), now(), 1, 'other-' || n FROM generate_series(1, {organizations}) n; \
+         INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
+         FROM generate_series(1, {organizations}) n; \
+         INSERT INTO workspaces (organization_id, id, name, plan_id, kubernetes_version, power, \
+         organization_suspended, node_pools, gitops, access_revocations, retired_group_names, host_cluster, generation, \
+         access_version, status, reconcile_at, created_by, created_at, updated_at, version, phase, search_text) \
+         SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, 'starter', '1.36', 'running', \
+         false, '[]', '{{}}', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
+         'usr_x', now(), now(), 1, 'ready', 'ws-' || n FROM generate_series(1, {workspaces}) n; \
+         ANALYZE",
+        organizations = workspaces.div_ceil(10),
+    )
+}
+
 /// Measures an operation and its floor alternately. Each is repeated until a round takes two milliseconds.
 pub fn alternate<A, B>(mut ours: impl FnMut() -> A, mut floor: impl FnMut() -> B) -> Comparison {
     let (count, floor_count) = (repetitions(&mut ours), repetitions(&mut floor));
