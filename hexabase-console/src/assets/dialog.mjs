@@ -25,7 +25,7 @@ document.body.append(dialog);
 
 const show = (html) => {
   const main = document.importNode(parse(html).querySelector('main'), true);
-  for (const part of main.querySelectorAll('.crumbs, [data-flash], .shell')) part.remove();
+  for (const part of main.querySelectorAll('.crumbs, [data-flash], [data-session], [data-connection], #announcer, .shell')) part.remove();
   separate(main);
   localTimes(main);
   dialog.replaceChildren(...main.childNodes);

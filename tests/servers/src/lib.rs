@@ -43,7 +43,7 @@ pub use forwarder::Forwarder;
 pub use loki::{FakeLoki, push};
 pub use memory::{peak_memory_kib, resident_memory_kib};
 pub use nats::Nats;
-pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
+pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, console_journey, peer, python};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use prometheus::{

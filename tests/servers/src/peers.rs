@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
@@ -72,6 +73,21 @@ impl LocalStripe {
 #[must_use]
 pub fn browser() -> PathBuf {
     find("chromium", &[], "chromium")
+}
+
+/// Returns the command of a script in `tests/peers` that uses the console of a server in Chromium, with scripts `on` or
+/// `off`. Arguments of the script itself follow.
+///
+/// # Panics
+/// If Node.js, its packages or Chromium are not installed; the message says how to install them.
+#[must_use]
+pub fn console_journey(script: &str, url: &str, scripts: &str) -> Command {
+    let (node, script) = peer(script);
+    let axe = script.with_file_name("node_modules").join("axe-core/axe.min.js");
+    assert!(axe.is_file(), "axe-core is not installed; run: npm ci --prefix tests/peers");
+    let mut command = Command::new(node);
+    command.arg(script).arg(browser()).args([url, scripts]).arg(axe);
+    command
 }
 
 /// Third-party OpenID Connect provider (`oidc-provider` from npm). It has the client `hexabase` with the secret

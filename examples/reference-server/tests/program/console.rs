@@ -1,10 +1,10 @@
 //! Web console of the development server in Chromium, with and without scripts.
 
-use std::process::Command;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use hexabase_core::clock::SystemClock;
-use hexabase_test_servers::{browser, peer};
+use hexabase_test_servers::console_journey;
 use hexabase_test_stripe::FakeStripe;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,11 +15,8 @@ use crate::process::Process;
 /// Runs a journey of `tests/peers` against a server, stops the server, and returns what went wrong. `further` follow the
 /// arguments that all journeys have.
 async fn journey(file: &str, server: Process, scripts: &str, further: &[&str]) -> Vec<String> {
-    let (node, script) = peer(file);
-    let axe = script.with_file_name("node_modules").join("axe-core/axe.min.js");
-    assert!(axe.is_file(), "axe-core is not installed; run: npm ci --prefix tests/peers");
-    let mut command = Command::new(node);
-    command.arg(script).arg(browser()).args([server.url.as_str(), scripts]).arg(axe).args(further);
+    let mut command = console_journey(file, &server.url, scripts);
+    command.args(further);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     server.stop();
@@ -27,11 +24,11 @@ async fn journey(file: &str, server: Process, scripts: &str, further: &[&str]) -
         .unwrap_or_else(|_| panic!("{text} {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Runs the main journey.
-async fn problems(scripts: &str) -> Vec<String> {
+/// Runs a journey against a new development server.
+async fn problems(file: &str, scripts: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
-    journey("console.mjs", server, scripts, &[]).await
+    journey(file, server, scripts, &[]).await
 }
 
 /// Runs the journey of billing, with a Stripe stand-in that sends webhooks.
@@ -44,6 +41,28 @@ async fn problems_of_billing(scripts: &str) -> Vec<String> {
     let server = Process::spawn("serve", folder.path(), &mut serve).await;
     stripe.deliver_to(&format!("{}/webhooks/stripe", server.url), WEBHOOK_SECRET);
     journey("console_billing.mjs", server, scripts, &[&base]).await
+}
+
+/// Runs the journey of disturbances, which kills the server and starts it again on the same database and port.
+async fn problems_of_disturbances(scripts: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let serve = ["serve", "--dev", "--listen", &listen];
+    let mut server = Some(Process::start(folder.path(), &serve).await);
+    let command = console_journey("console_disturbances.mjs", &format!("http://{listen}"), scripts);
+    let mut command = tokio::process::Command::from(command);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let (mut orders, mut done) =
+        (BufReader::new(child.stdout.take().unwrap()).lines(), child.stdin.take().unwrap());
+    loop {
+        let line = orders.next_line().await.unwrap().expect("the journey ended without a result");
+        match line.as_str() {
+            "kill" => server.take().unwrap().kill(),
+            "start" => server = Some(Process::start(folder.path(), &serve).await),
+            result => return serde_json::from_str(result).unwrap(),
+        }
+        done.write_all(b"done\n").await.unwrap();
+    }
 }
 
 /// Mail server that rejects every recipient for good, so that mails become dead letters.
@@ -97,6 +116,16 @@ async fn operators_manage_the_installation_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn disturbances_lose_no_changes_and_no_entries_with_scripts() {
+    assert_eq!(problems_of_disturbances("on").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disturbances_lose_no_changes_and_no_entries_without_scripts() {
+    assert_eq!(problems_of_disturbances("off").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn billing_in_the_console_works_with_scripts_without_violations() {
     assert_eq!(problems_of_billing("on").await, Vec::<String>::new());
 }
@@ -108,10 +137,10 @@ async fn billing_in_the_console_works_without_scripts() {
 
 #[tokio::test]
 async fn the_console_works_with_scripts_without_violations() {
-    assert_eq!(problems("on").await, Vec::<String>::new());
+    assert_eq!(problems("console.mjs", "on").await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn the_console_works_without_scripts() {
-    assert_eq!(problems("off").await, Vec::<String>::new());
+    assert_eq!(problems("console.mjs", "off").await, Vec::<String>::new());
 }
