@@ -177,6 +177,7 @@ fn frame(theme: Theme) -> Shell {
         has_errors: true,
         theme,
         stylesheets: vec!["console.css".to_owned()],
+        icon: None,
         script: None,
         continue_at: None,
         refresh_seconds: None,

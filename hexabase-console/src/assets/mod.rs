@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("copy.mjs", SCRIPT, include_bytes!("copy.mjs")),
     ("dialog.mjs", SCRIPT, include_bytes!("dialog.mjs")),
     ("filter.mjs", SCRIPT, include_bytes!("filter.mjs")),
+    ("icon.svg", "image/svg+xml", include_bytes!("icon.svg")),
     ("live.mjs", SCRIPT, include_bytes!("live.mjs")),
     ("logs.mjs", SCRIPT, include_bytes!("logs.mjs")),
     ("palette.mjs", SCRIPT, include_bytes!("palette.mjs")),

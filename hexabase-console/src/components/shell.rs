@@ -54,6 +54,8 @@ pub struct Shell {
     pub theme: Theme,
     /// Addresses of the stylesheets.
     pub stylesheets: Vec<String>,
+    /// Address of the icon of the site; `None` for none, for which browsers ask at `/favicon.ico`.
+    pub icon: Option<String>,
     /// Address of the entry module of the scripts; `None` without scripts.
     pub script: Option<String>,
     /// Address to continue at immediately, for redirects to other sites after a form; `None` for none.
@@ -86,6 +88,7 @@ pub fn shell(texts: &Texts, shell: &Shell, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (document_title(texts, shell)) }
+                @if let Some(href) = &shell.icon { link rel="icon" type="image/svg+xml" href=(href); }
                 @for href in &shell.stylesheets { link rel="stylesheet" href=(href); }
                 @if let Some(href) = &shell.script { script type="module" src=(href) {} }
                 @if let Some(href) = &shell.continue_at { meta http-equiv="refresh" content={ "0;url=" (href) }; }

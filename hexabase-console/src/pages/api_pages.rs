@@ -51,6 +51,7 @@ impl<'a> Frame<'a> {
             has_errors: false,
             theme: view.theme,
             stylesheets: vec![assets::url("console.css")],
+            icon: Some(assets::url("icon.svg")),
             script: Some(assets::url("console.mjs")),
             continue_at: self.continue_at.clone(),
             refresh_seconds: None,

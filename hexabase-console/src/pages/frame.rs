@@ -96,6 +96,7 @@ impl<'a> PageContent<'a> {
             has_errors: self.has_errors,
             theme: context.view.theme,
             stylesheets: vec![assets::url("console.css")],
+            icon: Some(assets::url("icon.svg")),
             script: Some(assets::url("console.mjs")),
             continue_at: self.continue_at.clone(),
             refresh_seconds: self.is_in_progress.then_some(5),

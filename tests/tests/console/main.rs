@@ -11,6 +11,7 @@ mod journey;
 mod nodes;
 mod observe;
 mod operators;
+mod pages;
 mod round_trips;
 mod routes;
 mod search;
