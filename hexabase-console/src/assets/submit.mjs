@@ -3,7 +3,7 @@
 export const setBusy = (form, isBusy) => {
   form.toggleAttribute('data-sending', isBusy);
   form.setAttribute('aria-busy', String(isBusy));
-  for (const button of form.querySelectorAll('button')) {
+  for (const button of form.querySelectorAll('button:not([hidden])')) {
     button.disabled = isBusy;
     if (!button.dataset.busy) continue;
     button.dataset.idle ??= button.textContent;

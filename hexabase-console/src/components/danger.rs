@@ -30,6 +30,8 @@ pub struct DangerForm {
 pub fn danger_form(texts: &Texts, danger: &DangerForm) -> Markup {
     let content = html! {
         @if let Some(name) = &danger.typed_name {
+            // Enter in the field uses the first button, and does nothing if that is disabled: only the button confirms.
+            button type="submit" disabled hidden {}
             (field(texts, &Field::line("confirm_name", texts.text_with("danger-type-name", &[("name", name.into())]))
                 .error(danger.error.clone())
                 .required()))

@@ -144,3 +144,13 @@ async fn the_console_works_with_scripts_without_violations() {
 async fn the_console_works_without_scripts() {
     assert_eq!(problems("console.mjs", "off").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn the_keyboard_is_enough_with_scripts() {
+    assert_eq!(problems("console_keyboard.mjs", "on").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_keyboard_is_enough_without_scripts() {
+    assert_eq!(problems("console_keyboard.mjs", "off").await, Vec::<String>::new());
+}
