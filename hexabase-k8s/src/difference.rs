@@ -8,9 +8,9 @@ use crate::object::{Object, ObjectKey, Objects};
 
 /// Changes that bring the actual objects to the desired state.
 #[derive(Debug, Default)]
-pub(crate) struct Difference<'a> {
+pub(crate) struct Difference {
     /// Objects that are missing or differ, in the order of application.
-    pub(crate) apply: Vec<&'a Object>,
+    pub(crate) apply: Vec<Object>,
     /// Objects that must not exist, each with its uid.
     pub(crate) remove: Vec<(ObjectKey, Option<String>)>,
     /// The same changes field by field, for display.
@@ -18,7 +18,7 @@ pub(crate) struct Difference<'a> {
 }
 
 /// Compares the desired objects with the actual ones. Terminating objects that are not desired count as removed.
-pub(crate) fn compare<'a>(scope: DriftScope, desired: &'a [Object], actual: &Objects) -> Difference<'a> {
+pub(crate) fn compare(scope: DriftScope, desired: &[Object], actual: &Objects) -> Difference {
     let mut difference = Difference::default();
     let object_entry = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
         scope,
@@ -31,7 +31,7 @@ pub(crate) fn compare<'a>(scope: DriftScope, desired: &'a [Object], actual: &Obj
     for object in desired {
         let key = object.key();
         let Some(existing) = actual.get(&key) else {
-            difference.apply.push(object);
+            difference.apply.push(object.clone());
             difference.entries.push(object_entry(&key, None, Some("present")));
             continue;
         };
@@ -49,7 +49,7 @@ pub(crate) fn compare<'a>(scope: DriftScope, desired: &'a [Object], actual: &Obj
             }
         }
         if !fields.is_empty() {
-            difference.apply.push(object);
+            difference.apply.push(object.clone());
         }
         let is_secret = key.kind == crate::object::Kind::SECRET;
         difference.entries.extend(fields.into_iter().map(|field| {

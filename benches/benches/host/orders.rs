@@ -14,7 +14,9 @@ use hexabase_core::error::Result;
 use hexabase_core::id::TypedId as _;
 use hexabase_core::lifecycle::ReconcileIntervals;
 use hexabase_core::model::{DriftEntry, IsolationResult};
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
+use hexabase_core::provisioner::{
+    AdminAccess, Applied, ClusterProvisioner, Converged, Observation, OnChange,
+};
 use hexabase_k8s::VClusterProvisioner;
 use jiff::Timestamp;
 use kube::Client;
@@ -43,6 +45,14 @@ impl<P: ClusterProvisioner> ClusterProvisioner for RecordingProvisioner<P> {
         let applied = self.inner.apply(desired).await?;
         self.applied.lock().unwrap().entry(desired.target.name.clone()).or_insert_with(Instant::now);
         Ok(applied)
+    }
+
+    async fn converge(&self, desired: &TenantCluster) -> Result<Converged> {
+        let converged = self.inner.converge(desired).await?;
+        if matches!(converged.applied, Ok(Some(_))) {
+            self.applied.lock().unwrap().entry(desired.target.name.clone()).or_insert_with(Instant::now);
+        }
+        Ok(converged)
     }
 
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {

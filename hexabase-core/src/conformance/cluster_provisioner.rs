@@ -14,7 +14,9 @@ use crate::model::{
     GitOpsTool, PresetRole, RoleRef, WorkspaceState,
 };
 use crate::name::{HostNamespace, KubernetesVersion, ProjectName};
-use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH};
+use crate::provisioner::{
+    Applied, ClusterProvisioner, ControlPlaneState, Converged, NO_OTHER_STORE, NO_UPGRADE_PATH,
+};
 use crate::secret::ExposeSecret as _;
 
 /// A provisioner under test, with the ability to create foreign objects on its host cluster.
@@ -45,6 +47,9 @@ macro_rules! cluster_provisioner_conformance {
                 a_cluster_that_does_not_exist_is_absent,
                 applying_creates_the_cluster_and_the_objects_inside,
                 applying_again_changes_nothing,
+                converging_creates_the_cluster_and_reports_the_differences,
+                converging_resumes_a_suspended_cluster,
+                converging_a_foreign_cluster_keeps_the_observation,
                 unchanged_returns_the_same_observation_as_observe,
                 a_plan_lists_the_differences,
                 objects_that_are_no_longer_desired_are_removed,
@@ -178,6 +183,65 @@ pub async fn applying_again_changes_nothing(harness: &dyn ClusterHarness) {
         assert_eq!(provisioner.apply(&desired).await.unwrap(), first);
         assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
     }
+}
+
+/// Converges until the cluster is ready and complete, as the reconciler does. Returns the last result.
+async fn converge_until_ready(provisioner: &dyn ClusterProvisioner, desired: &TenantCluster) -> Converged {
+    eventually("the cluster to converge", || async {
+        let converged = match provisioner.converge(desired).await {
+            Err(error) if error.is_retryable() => return None,
+            outcome => outcome.unwrap(),
+        };
+        if converged.applied.as_ref().is_err_and(Error::is_retryable) {
+            return None;
+        }
+        let is_ready = converged.observation.control_plane == ControlPlaneState::Ready;
+        let applied = converged.applied.as_ref().unwrap().as_ref();
+        (is_ready && applied.is_some_and(|applied| applied.tenant)).then_some(converged)
+    })
+    .await
+}
+
+/// Converging creates the cluster, and returns the observation and the differences before its changes.
+pub async fn converging_creates_the_cluster_and_reports_the_differences(harness: &dyn ClusterHarness) {
+    let provisioner = harness.provisioner();
+    let desired = cluster("one", &["web"]);
+    let first = provisioner.converge(&desired).await.unwrap();
+    assert_eq!(first.observation.control_plane, ControlPlaneState::Absent);
+    assert!(first.drift.is_some_and(|drift| !drift.is_empty()));
+    assert!(first.applied.unwrap().is_some());
+    converge_until_ready(provisioner, &desired).await;
+    let last = converge_until_ready(provisioner, &desired).await;
+    assert_eq!(last.drift, Some(Vec::new()));
+    assert_eq!(last.observation, provisioner.observe(&desired.target).await.unwrap());
+    assert_eq!(last.applied.unwrap().unwrap(), provisioner.apply(&desired).await.unwrap());
+
+    let more = cluster("one", &["web", "api"]);
+    let changed = provisioner.converge(&more).await.unwrap();
+    assert!(changed.drift.is_some_and(|drift| drift.iter().any(|entry| entry.scope == DriftScope::Tenant)));
+    converge_until_ready(provisioner, &more).await;
+    assert_eq!(provisioner.plan(&more).await.unwrap(), []);
+}
+
+/// Converging resumes a suspended cluster.
+pub async fn converging_resumes_a_suspended_cluster(harness: &dyn ClusterHarness) {
+    let provisioner = harness.provisioner();
+    let desired = cluster("one", &["web"]);
+    apply_until_ready(provisioner, &desired).await;
+    suspend_until_stopped(provisioner, &desired.target).await;
+    let converged = provisioner.converge(&desired).await.unwrap();
+    assert_eq!(converged.observation.control_plane, ControlPlaneState::Stopped);
+    converge_until_ready(provisioner, &desired).await;
+    assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
+}
+
+/// A failure to apply does not lose the observation.
+pub async fn converging_a_foreign_cluster_keeps_the_observation(harness: &dyn ClusterHarness) {
+    let desired = cluster("one", &[]);
+    harness.occupy_cluster(&desired.target).await;
+    let converged = harness.provisioner().converge(&desired).await.unwrap();
+    assert_eq!(converged.observation.control_plane, ControlPlaneState::Absent);
+    assert_not_ours(converged.applied);
 }
 
 /// A returned observation equals that of `observe`; `None` for a missing cluster and for a desired state that was not

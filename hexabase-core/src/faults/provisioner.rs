@@ -7,7 +7,7 @@ use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings};
-use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
+use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Converged, Observation, OnChange};
 
 /// A provisioner with fault injection for every call that reads or changes a tenant cluster.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ impl ClusterProvisioner for FaultyProvisioner {
 
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {
         self.plan.pass(self.inner.observe(target)).await
+    }
+
+    async fn converge(&self, desired: &TenantCluster) -> Result<Converged> {
+        self.plan.pass(self.inner.converge(desired)).await
     }
 
     async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>> {

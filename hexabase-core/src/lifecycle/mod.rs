@@ -65,10 +65,19 @@ pub fn next_operation(workspace: &Workspace, observed: &ControlPlaneState) -> Op
         (Intent::Suspend, State::Absent | State::Stopped | State::Terminating) => Operation::Nothing,
         // Harmless if repeated, and completes an interrupted suspension.
         (Intent::Suspend, _) => Operation::Suspend,
+        (Intent::Run, observed) => operation_to_run(observed),
+    }
+}
+
+/// Returns the next operation on a cluster that is to run, whose control plane is in the observed state.
+#[must_use]
+pub const fn operation_to_run(observed: &ControlPlaneState) -> Operation {
+    use ControlPlaneState as State;
+    match observed {
         // A cluster that is being deleted cannot be changed; it is created again once it is gone.
-        (Intent::Run, State::Terminating) => Operation::Nothing,
-        (Intent::Run, State::Stopping | State::Stopped) => Operation::ResumeAndApply,
-        (Intent::Run, _) => Operation::Apply,
+        State::Terminating => Operation::Nothing,
+        State::Stopping | State::Stopped => Operation::ResumeAndApply,
+        State::Absent | State::Starting(_) | State::Ready | State::Broken { .. } => Operation::Apply,
     }
 }
 

@@ -18,6 +18,7 @@ pub use memory::MemoryProvisioner;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::{NodePoolId, ProjectId};
+use crate::lifecycle::{Operation, operation_to_run};
 use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings, PoolNodes, Wait};
 use crate::quota::Quota;
 use crate::secret::SecretString;
@@ -80,6 +81,38 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` if the host cluster does not respond.
     async fn observe(&self, target: &TenantTarget) -> Result<Observation>;
+
+    /// Brings a cluster to its desired state, running: observes it, resumes it if it is suspended, and applies the desired
+    /// state, as [`operation_to_run`] decides. The observation and the drift are those before any change.
+    ///
+    /// # Behaviour
+    /// - The result equals that of [`observe`](Self::observe), [`plan`](Self::plan), [`resume`](Self::resume) and
+    ///   [`apply`](Self::apply) in turn.
+    /// - A failure after the observation is part of the result, so that the observation is not lost.
+    /// - A change by another client between the reads and the writes is not overwritten if the writes depend on what it
+    ///   changed. The result is then `Conflict`, and a later call resolves it.
+    ///
+    /// An implementation whose reads are expensive reads the cluster once for all of these. The default calls the methods.
+    ///
+    /// # Errors
+    /// `Unavailable` if the host cluster does not respond to the observation.
+    async fn converge(&self, desired: &TenantCluster) -> Result<Converged> {
+        let observation = self.observe(&desired.target).await?;
+        let operation = operation_to_run(&observation.control_plane);
+        let mut drift = None;
+        let applied = async {
+            if operation == Operation::Nothing {
+                return Ok(None);
+            }
+            if operation == Operation::ResumeAndApply {
+                self.resume(&desired.target).await?;
+            }
+            drift = Some(self.plan(desired).await?);
+            self.apply(desired).await.map(Some)
+        };
+        let applied = applied.await;
+        Ok(Converged { observation, drift, applied })
+    }
 
     /// Returns the current observation if the cluster is known to match `desired` without a full comparison: it
     /// matched at the last [`observe`](Self::observe) and [`plan`](Self::plan), and [`watch`](Self::watch) has seen no
@@ -251,6 +284,17 @@ pub struct Applied {
     pub waiting: Option<Wait>,
     /// Dedicated nodes of the tenant; `None` if they were not checked.
     pub nodes: Option<TenantNodes>,
+}
+
+/// Result of [`ClusterProvisioner::converge`].
+#[derive(Debug)]
+pub struct Converged {
+    /// Observed state before any change.
+    pub observation: Observation,
+    /// Differences to the desired state before any change; `None` if the cluster was not compared.
+    pub drift: Option<Vec<DriftEntry>>,
+    /// Result of applying the desired state; `None` if the cluster cannot be changed now.
+    pub applied: Result<Option<Applied>>,
 }
 
 /// Dedicated nodes of a tenant.

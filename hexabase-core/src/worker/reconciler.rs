@@ -122,42 +122,61 @@ impl<'a> Reconciler<'a> {
         state: &WorkspaceState,
         outcome: &mut ReconcileOutcome,
     ) -> Result<()> {
+        let provisioner = self.0.provisioner(&state.workspace.host_cluster).await?;
+        if lifecycle::intent(&state.workspace) == Intent::Run {
+            let desired = self.desired(state).await?;
+            return self.converge(state, &desired, &*provisioner, outcome).await;
+        }
+        // The desired state is not needed for a suspension or deletion: the plan may have been removed.
+        let target = desired::TenantTarget::of(&state.workspace);
+        let observation = outcome.observation.insert(provisioner.observe(&target).await?);
+        let operation = lifecycle::next_operation(&state.workspace, &observation.control_plane);
+        let operated = match operation {
+            Operation::Suspend => provisioner.suspend(&target, self.0.now()).await,
+            Operation::Delete => provisioner.delete(&target).await,
+            Operation::Nothing | Operation::Apply | Operation::ResumeAndApply => Ok(()),
+        };
+        // Access that was withdrawn ends even if the operation fails.
+        let credentials = match has_credentials(&state.workspace) {
+            true => self.reconcile_gitops(state, self.desired(state).await?, &*provisioner, outcome).await,
+            false => Ok(()),
+        };
+        operated.and(credentials)
+    }
+
+    /// Brings the cluster of a workspace to its desired state, running.
+    async fn converge(
+        &self,
+        state: &WorkspaceState,
+        desired: &desired::TenantCluster,
+        provisioner: &dyn ClusterProvisioner,
+        outcome: &mut ReconcileOutcome,
+    ) -> Result<()> {
         let workspace = &state.workspace;
-        let provisioner = self.0.provisioner(&workspace.host_cluster).await?;
-        let target = desired::TenantTarget::of(workspace);
-        if is_in_sync(workspace)
+        let in_sync = is_in_sync(workspace);
+        if in_sync
             && !has_due_credentials(workspace, self.0.now())
-            && let Some(observation) = provisioner.unchanged(&self.desired(state).await?).await?
+            && let Some(observation) = provisioner.unchanged(desired).await?
         {
             *outcome = ReconcileOutcome::unchanged(observation);
             return Ok(());
         }
-        let observation = outcome.observation.insert(provisioner.observe(&target).await?);
-        let operation = lifecycle::next_operation(workspace, &observation.control_plane);
-        let operated = self.operate(operation, state, &*provisioner, outcome).await;
+        let converged = provisioner.converge(desired).await?;
+        outcome.observation = Some(converged.observation);
+        // Only if the desired state has not changed, every difference is drift.
+        outcome.drift = converged.drift.filter(|_| in_sync);
+        // The last reconcile applied the objects inside the tenant: while they cannot be compared, they count as unchanged.
+        let is_applied = outcome.drift.as_ref().is_some_and(Vec::is_empty);
+        let applied = converged.applied.map(|applied| {
+            outcome.applied =
+                applied.map(|applied| Applied { tenant: applied.tenant || is_applied, ..applied });
+        });
         // Access that was withdrawn ends even if the operation fails.
-        let credentials = self.reconcile_gitops(state, &*provisioner, outcome).await;
-        operated.and(credentials)
-    }
-
-    async fn operate(
-        &self,
-        operation: Operation,
-        state: &WorkspaceState,
-        provisioner: &dyn ClusterProvisioner,
-        outcome: &mut ReconcileOutcome,
-    ) -> Result<()> {
-        let target = desired::TenantTarget::of(&state.workspace);
-        match operation {
-            Operation::Nothing => Ok(()),
-            Operation::Suspend => provisioner.suspend(&target, self.0.now()).await,
-            Operation::Delete => provisioner.delete(&target).await,
-            Operation::ResumeAndApply => {
-                provisioner.resume(&target).await?;
-                self.apply(state, provisioner, outcome).await
-            }
-            Operation::Apply => self.apply(state, provisioner, outcome).await,
-        }
+        let credentials = match has_credentials(workspace) {
+            true => self.reconcile_gitops(state, desired.clone(), provisioner, outcome).await,
+            false => Ok(()),
+        };
+        applied.and(credentials)
     }
 
     /// Issues, renews and removes the credentials of GitOps tools. A failure becomes part of the outcome, because nothing
@@ -165,14 +184,11 @@ impl<'a> Reconciler<'a> {
     async fn reconcile_gitops(
         &self,
         state: &WorkspaceState,
+        mut desired: desired::TenantCluster,
         provisioner: &dyn ClusterProvisioner,
         outcome: &mut ReconcileOutcome,
     ) -> Result<()> {
         let workspace = &state.workspace;
-        if workspace.gitops.is_empty() && workspace.status.gitops.is_empty() {
-            return Ok(());
-        }
-        let mut desired = self.desired(state).await?;
         if lifecycle::intent(workspace) == Intent::Remove {
             desired.gitops.clear();
             return provisioner.issue_gitops_credentials(&desired, self.0.now()).await.map(drop);
@@ -183,27 +199,6 @@ impl<'a> Reconciler<'a> {
         if let Some(Err(error)) = &outcome.gitops {
             tracing::warn!(workspace = %workspace.id, error = ?error, "issuing credentials of GitOps tools failed; retrying at the next reconcile");
         }
-        Ok(())
-    }
-
-    async fn apply(
-        &self,
-        state: &WorkspaceState,
-        provisioner: &dyn ClusterProvisioner,
-        outcome: &mut ReconcileOutcome,
-    ) -> Result<()> {
-        let desired = self.desired(state).await?;
-        if is_in_sync(&state.workspace) {
-            // The desired state has not changed, so every difference is drift.
-            let drift = provisioner.plan(&desired).await?;
-            let in_sync = drift.is_empty();
-            outcome.drift = Some(drift);
-            if in_sync {
-                outcome.applied = Some(Applied::complete());
-                return Ok(());
-            }
-        }
-        outcome.applied = Some(provisioner.apply(&desired).await?);
         Ok(())
     }
 
@@ -312,6 +307,11 @@ fn record_metrics(assessment: &Assessment, outcome: &ReconcileOutcome) {
 fn is_in_sync(workspace: &Workspace) -> bool {
     let status = &workspace.status;
     workspace.is_reconciled() && status.phase == Phase::Ready && status.refused_projects.is_empty()
+}
+
+/// `true` if GitOps tools have, or are to have, credentials of the workspace.
+fn has_credentials(workspace: &Workspace) -> bool {
+    !workspace.gitops.is_empty() || !workspace.status.gitops.is_empty()
 }
 
 /// `true` if the credential of a GitOps tool is missing, due for renewal, or to be removed.

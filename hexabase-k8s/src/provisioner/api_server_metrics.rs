@@ -44,11 +44,11 @@ impl VClusterProvisioner {
                 "metrics of tenant API servers are not read on this host; set scrape_tenants to token";
             return Err(Error::unsupported(message));
         }
-        let client = match self.metrics_clients.get(&target.name) {
+        let client = match self.cache.metrics_client(&target.name) {
             Some(client) => client,
             None => {
                 let client = self.connect_for_metrics(target).await?;
-                self.metrics_clients.insert(target.name.clone(), client.clone());
+                self.cache.insert_metrics_client(&target.name, &client);
                 client
             }
         };
@@ -56,7 +56,7 @@ impl VClusterProvisioner {
         match client.read_in_chunks("/metrics", |chunk| series.add(chunk)).await {
             Ok(()) => Ok(series.finish()),
             Err(error) => {
-                self.metrics_clients.remove(&target.name);
+                self.cache.remove_metrics_client(&target.name);
                 Err(error)
             }
         }

@@ -120,14 +120,14 @@ impl VClusterProvisioner {
         }
         let not_ready =
             || Error::unavailable("the tenant API server is not ready for credentials of GitOps tools");
-        let (secret, _) = self.admin_secret(target).await?.ok_or_else(not_ready)?;
+        let secret = self.admin_secret(target).await?.ok_or_else(not_ready)?;
         let authority = certificate_authority(&secret)?;
-        let tenant = self.tenant(target).await?.ok_or_else(not_ready)?;
+        let tenant = self.connect_with(target, &secret).await?.ok_or_else(not_ready)?;
         let mut issued = GitOpsCredentials::new();
         for (tool, access) in &desired.gitops {
             let connection = GitOpsConnection::of(desired, &self.config, (*tool, access), authority.clone());
             let credential =
-                self.issue_credential(desired, (*tool, access), &connection, &tenant, now).await?;
+                self.issue_credential(desired, (*tool, access), &connection, &tenant.api, now).await?;
             issued.insert(*tool, credential);
         }
         Ok(issued)

@@ -36,7 +36,7 @@ impl VClusterProvisioner {
     /// Returns the configuration of the host with the addresses of its API server, which are detected unless they are
     /// configured. Those of managed hosts can change.
     pub(super) async fn detected_config(&self) -> Result<Arc<HostConfig>> {
-        let known = self.detected_config.get();
+        let known = self.cache.detected_config.get();
         if let Some((at, config)) = &known
             && (at.elapsed() < DETECTION_TTL || !self.config.api_server.is_empty())
         {
@@ -44,7 +44,7 @@ impl VClusterProvisioner {
         }
         if let Some((_, config)) = &known {
             // One request at a time renews the addresses; others use the known ones meanwhile.
-            self.detected_config.set(config);
+            self.cache.detected_config.set(config);
         }
         let detected = match self.config.api_server.is_empty() {
             true => self.detect_api_server().await,
@@ -61,7 +61,7 @@ impl VClusterProvisioner {
             }
             (Err(error), None) => return Err(error),
         };
-        self.detected_config.set(&config);
+        self.cache.detected_config.set(&config);
         Ok(config)
     }
 

@@ -180,7 +180,7 @@ impl VClusterProvisioner {
     /// # Errors
     /// `Unsupported` if none, an older or a changed one is applied, or one of another label domain.
     pub(super) async fn require_host_setup(&self) -> Result<()> {
-        if self.last_setup_check.is_recent() {
+        if self.cache.setup_check.is_recent() {
             return Ok(());
         }
         if let Some(problem) = self.setup_problem().await? {
@@ -199,7 +199,7 @@ impl VClusterProvisioner {
                 SetupProblem::NotApplied | SetupProblem::Outdated => {}
             }
         }
-        self.last_setup_check.record();
+        self.cache.setup_check.record();
         Ok(())
     }
 

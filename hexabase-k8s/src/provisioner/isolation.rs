@@ -168,8 +168,8 @@ impl VClusterProvisioner {
             let presets = PresetRole::ALL.iter().map(|preset| isolation::preset_identity(*preset));
             presets.chain(identities).map(|identity| isolation::unread(identity, cause)).collect()
         };
-        let api = match self.tenant(target).await {
-            Ok(Some(api)) if !self.is_unresponsive(target) => api,
+        let api = match self.connect(target).await {
+            Ok(Some(client)) if !self.cache.is_unresponsive(&target.name) => client.api,
             Ok(_) => return unreachable("the tenant API server does not run"),
             Err(error) => return unreachable(&error.to_string()),
         };

@@ -126,19 +126,40 @@ impl VClusterProvisioner {
         &self,
         desired: &TenantCluster,
         config: &HostConfig,
+        tenant: &Objects,
+        host_state: &Objects,
+    ) -> Result<()> {
+        let secret = tenant.get(&metrics_object_key(Kind::SECRET));
+        self.write_metrics_token(desired, config, secret, host_state).await
+    }
+
+    /// Copies the token of a Secret that was just applied in the tenant to the host.
+    pub(super) async fn copy_new_metrics_token(
+        &self,
+        desired: &TenantCluster,
+        config: &HostConfig,
         api: &ApiServer,
+        host_state: &Objects,
+    ) -> Result<()> {
+        let secret = api.find(Kind::SECRET, METRICS_NAMESPACE, METRICS_READER).await?;
+        self.write_metrics_token(desired, config, secret.as_ref(), host_state).await
+    }
+
+    async fn write_metrics_token(
+        &self,
+        desired: &TenantCluster,
+        config: &HostConfig,
+        secret: Option<&Value>,
         host_state: &Objects,
     ) -> Result<()> {
         if !config.scraping.is_enabled() {
             return Ok(());
         }
-        let secret = api.find(Kind::SECRET, METRICS_NAMESPACE, METRICS_READER).await?;
-        let Some((object, existing)) = token_changes(desired, config, secret.as_ref(), host_state) else {
+        let Some((object, existing)) = token_changes(desired, config, secret, host_state) else {
             tracing::debug!(cluster = %desired.target.name, "the tenant has not issued a token for Prometheus yet");
             return Ok(());
         };
-        let objects = [object];
-        apply_difference(&self.host, &compare(DriftScope::Host, &objects, &existing)).await
+        apply_difference(&self.host, &compare(DriftScope::Host, &[object], &existing)).await
     }
 }
 

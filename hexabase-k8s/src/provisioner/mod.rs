@@ -1,18 +1,19 @@
 //! Provisioner of tenant clusters with vCluster on one host cluster.
 
 mod api_server_metrics;
-mod applied_cache;
 mod apply;
 mod fast_path;
 mod gitops;
+mod host_cache;
 mod host_network;
 mod host_setup_check;
 mod isolation;
-mod metadata_cache;
+mod kubeconfig_loss;
 mod metrics_token;
-mod missing_kubeconfig;
 mod nodes;
 mod observe;
+mod pass;
+mod plan;
 mod pods;
 mod policy_reports;
 mod suspend;
@@ -21,7 +22,6 @@ mod volumes;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -31,12 +31,13 @@ use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
 use hexabase_core::model::{DriftEntry, GitOpsCredentials, IsolationResult, PolicyFindings};
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
+use hexabase_core::provisioner::{
+    AdminAccess, Applied, ClusterProvisioner, Converged, Observation, OnChange,
+};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::access::TenantConnector;
 use crate::api_server::{ApiServer, RequestLimits};
@@ -45,22 +46,7 @@ use crate::error::is_rejection;
 use crate::labels::Labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched_kinds};
-use applied_cache::AppliedState;
-use host_network::DetectedConfig;
-use host_setup_check::LastCheck;
-use metadata_cache::MetadataCache;
-use missing_kubeconfig::MissingKubeconfig;
-
-/// Maximum number of cached clients of tenant clusters; each takes about 60 KiB.
-const MAX_TENANT_CLIENTS: usize = 64;
-/// Maximum number of cached clients for the metrics of tenant API servers. Others are created for each read, with three
-/// requests to the host.
-const MAX_METRICS_CLIENTS: usize = 512;
-/// Maximum number of tenants in each of the other caches.
-const MAX_CACHED_TENANTS: usize = 4_096;
-/// Time for which an unresponsive tenant API server only receives readiness checks, so that a reconcile waits for it
-/// only once.
-const UNRESPONSIVE_BACKOFF: Duration = Duration::from_secs(5);
+use host_cache::{HostCache, TenantClient};
 
 /// Creates tenant clusters with vCluster on one host cluster. It renders the objects of the vCluster chart itself and
 /// applies them by server-side apply.
@@ -70,20 +56,7 @@ pub struct VClusterProvisioner {
     client: Client,
     connector: Arc<dyn TenantConnector>,
     config: HostConfig,
-    /// Clients by tenant and version of the Secret that they were created from: a new certificate requires a new
-    /// client.
-    clients: quick_cache::sync::Cache<(String, String), ApiServer>,
-    /// Clients for the metrics of tenant API servers, by tenant.
-    metrics_clients: quick_cache::sync::Cache<String, ApiServer>,
-    /// Time at which a tenant API server did not respond.
-    unresponsive: quick_cache::sync::Cache<String, Instant>,
-    /// Desired state that was last applied to each tenant.
-    applied_cache: quick_cache::sync::Cache<String, AppliedState>,
-    /// Tenants that are up and have no kubeconfig Secret.
-    missing_kubeconfig: quick_cache::sync::Cache<String, MissingKubeconfig>,
-    metadata_cache: MetadataCache,
-    last_setup_check: LastCheck,
-    detected_config: DetectedConfig,
+    cache: HostCache,
     has_credentials: bool,
 }
 
@@ -95,18 +68,8 @@ impl VClusterProvisioner {
             host: ApiServer::new(host.clone(), RequestLimits::HOST, config.concurrency),
             client: host,
             connector,
-            metadata_cache: MetadataCache::new(
-                watched_kinds(kinds(&config)).collect(),
-                config.labels.clone(),
-            ),
+            cache: HostCache::new(watched_kinds(kinds(&config)).collect(), config.labels.clone()),
             config,
-            clients: quick_cache::sync::Cache::new(MAX_TENANT_CLIENTS),
-            metrics_clients: quick_cache::sync::Cache::new(MAX_METRICS_CLIENTS),
-            unresponsive: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
-            applied_cache: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
-            missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
-            last_setup_check: LastCheck::default(),
-            detected_config: DetectedConfig::default(),
             has_credentials: true,
         }
     }
@@ -121,47 +84,37 @@ impl VClusterProvisioner {
     /// Returns the state of a tenant's namespace.
     async fn namespace(&self, target: &TenantTarget) -> Result<Namespace> {
         let found = self.host.find(Kind::NAMESPACE, "", &target.name).await?;
-        Ok(match found {
-            None => Namespace::Absent,
-            Some(body) if !is_ours(&body, target, &self.config.labels) => Namespace::Foreign,
-            Some(body) if body.pointer("/metadata/deletionTimestamp").is_some() => Namespace::Terminating,
-            Some(_) => Namespace::Owned,
-        })
+        Ok(Namespace::of(found.as_ref(), target, &self.config.labels))
     }
 
-    /// Returns the Secret with the operator's kubeconfig that the control plane wrote, and the kubeconfig.
-    async fn admin_secret(&self, target: &TenantTarget) -> Result<Option<(Value, SecretString)>> {
-        let found = self.host.find(Kind::SECRET, &target.name, &format!("vc-{}", target.name)).await?;
-        let Some(secret) = found else { return Ok(None) };
-        let Some(kubeconfig) = decoded(&secret, "config") else { return Ok(None) };
-        Ok(Some((secret, kubeconfig.into())))
+    /// Returns the Secret with the operator's kubeconfig that the control plane wrote.
+    async fn admin_secret(&self, target: &TenantTarget) -> Result<Option<Value>> {
+        self.host.find(Kind::SECRET, &target.name, &format!("vc-{}", target.name)).await
     }
 
     /// Returns a client of a tenant API server, or `None` while there is no kubeconfig Secret.
-    async fn tenant(&self, target: &TenantTarget) -> Result<Option<ApiServer>> {
-        let Some((secret, kubeconfig)) = self.admin_secret(target).await? else { return Ok(None) };
-        let version = text(&secret, "/metadata/resourceVersion").to_owned();
-        let key = (target.name.clone(), format!("{}/{version}", text(&secret, "/metadata/uid")));
-        if let Some(client) = self.clients.get(&key) {
+    async fn connect(&self, target: &TenantTarget) -> Result<Option<TenantClient>> {
+        match self.admin_secret(target).await? {
+            Some(secret) => self.connect_with(target, &secret).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the client of this kubeconfig Secret; `None` if it has no kubeconfig.
+    async fn connect_with(&self, target: &TenantTarget, secret: &Value) -> Result<Option<TenantClient>> {
+        let version = version_of(secret);
+        if let Some(client) = self.cache.client(&target.name, &version) {
             return Ok(Some(client));
         }
+        let Some(kubeconfig) = kubeconfig_of(secret) else { return Ok(None) };
         let client = self.connector.connect(target, &kubeconfig).await?;
-        let client = ApiServer::new(client, RequestLimits::TENANT, apply::APPLY_CONCURRENCY);
-        self.clients.insert(key, client.clone());
+        let client = TenantClient {
+            version,
+            api: ApiServer::new(client, RequestLimits::TENANT, apply::APPLY_CONCURRENCY),
+            certificate_authority: decoded(secret, "certificate-authority"),
+        };
+        self.cache.insert_client(&target.name, &client);
         Ok(Some(client))
-    }
-
-    /// Records whether a tenant API server responded.
-    fn record_response(&self, target: &TenantTarget, responded: bool) {
-        match responded {
-            true => drop(self.unresponsive.remove(&target.name)),
-            false => self.unresponsive.insert(target.name.clone(), Instant::now()),
-        }
-    }
-
-    /// `true` if a tenant API server did not respond recently.
-    fn is_unresponsive(&self, target: &TenantTarget) -> bool {
-        self.unresponsive.get(&target.name).is_some_and(|since| since.elapsed() < UNRESPONSIVE_BACKOFF)
     }
 }
 
@@ -180,6 +133,18 @@ enum Namespace {
     Terminating,
 }
 
+impl Namespace {
+    /// State of the namespace of a tenant with this body; `None` if it does not exist.
+    fn of(body: Option<&Value>, target: &TenantTarget, labels: &Labels) -> Self {
+        match body {
+            None => Self::Absent,
+            Some(body) if !is_ours(body, target, labels) => Self::Foreign,
+            Some(body) if body.pointer("/metadata/deletionTimestamp").is_some() => Self::Terminating,
+            Some(_) => Self::Owned,
+        }
+    }
+}
+
 fn is_ours(body: &Value, target: &TenantTarget, labels: &Labels) -> bool {
     let label = body.pointer("/metadata/labels").and_then(|found| found.get(labels.workspace()));
     label.and_then(Value::as_str) == Some(target.workspace_id.kubernetes_name().as_str())
@@ -187,6 +152,16 @@ fn is_ours(body: &Value, target: &TenantTarget, labels: &Labels) -> bool {
 
 fn text<'a>(body: &'a Value, pointer: &str) -> &'a str {
     body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Uid and version of an object: an object that was deleted and created again has another one.
+fn version_of(body: &Value) -> String {
+    format!("{}/{}", text(body, "/metadata/uid"), text(body, "/metadata/resourceVersion"))
+}
+
+/// Returns the operator's kubeconfig in a Secret of the control plane.
+fn kubeconfig_of(secret: &Value) -> Option<SecretString> {
+    decoded(secret, "config").map(SecretString::from)
 }
 
 /// Returns a decoded value of a Secret.
@@ -210,6 +185,13 @@ impl ClusterProvisioner for VClusterProvisioner {
         self.apply_cluster(desired).await.map_err(|error| error.during("cluster.apply"))
     }
 
+    async fn converge(&self, desired: &TenantCluster) -> Result<Converged> {
+        let converged = self.converge_cluster(desired).await;
+        let converged = converged.map_err(|error| error.during("cluster.observe"))?;
+        let applied = converged.applied.map_err(|error| error.during("cluster.apply"));
+        Ok(Converged { applied, ..converged })
+    }
+
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {
         self.observe_cluster(target).await.map_err(|error| error.during("cluster.observe"))
     }
@@ -227,7 +209,7 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
-        drop(self.applied_cache.remove(&target.name));
+        self.cache.forget(&target.name);
         match self.namespace(target).await? {
             Namespace::Terminating => Ok(()),
             // No pods are left on the nodes.
@@ -246,7 +228,8 @@ impl ClusterProvisioner for VClusterProvisioner {
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
         let ours = self.namespace(target).await? == Namespace::Owned;
         let secret = if ours { self.admin_secret(target).await? } else { None };
-        let (_, kubeconfig) = secret.ok_or_else(|| Error::not_found("admin access"))?;
+        let kubeconfig = secret.as_ref().and_then(kubeconfig_of);
+        let kubeconfig = kubeconfig.ok_or_else(|| Error::not_found("admin access"))?;
         Ok(AdminAccess { kubeconfig })
     }
 
@@ -291,14 +274,12 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn watch(&self, on_change: &OnChange) {
-        let watches = self
-            .metadata_cache
-            .kinds()
-            .map(|kind| self.metadata_cache.watch_kind(kind, &self.client, on_change));
-        join3(self.warn_about_host(), join_all(watches), self.metadata_cache.report_overdue(on_change)).await;
+        let metadata = &self.cache.metadata;
+        let watches = metadata.kinds().map(|kind| metadata.watch_kind(kind, &self.client, on_change));
+        join3(self.warn_about_host(), join_all(watches), metadata.report_overdue(on_change)).await;
     }
 
     fn is_watch_failing(&self) -> bool {
-        self.metadata_cache.is_failing()
+        self.cache.metadata.is_failing()
     }
 }

@@ -42,22 +42,22 @@ impl VClusterProvisioner {
     }
 
     /// Executes the changes of a tenant's nodes that are possible now. The next reconcile resolves conflicts with
-    /// other
-    /// changes.
-    pub(super) async fn reconcile_nodes(&self, desired: &TenantCluster) -> Result<Option<TenantNodes>> {
-        let Some(Decision { steps, mut nodes, .. }) = self.decide_nodes(desired).await? else {
-            return Ok(None);
-        };
+    /// other changes.
+    pub(super) async fn change_nodes(
+        &self,
+        target: &TenantTarget,
+        Decision { steps, mut nodes, .. }: Decision,
+    ) -> Result<TenantNodes> {
         for step in &steps {
-            match self.execute_step(&desired.target, step).await {
+            match self.execute_step(target, step).await {
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::RateLimited) => {
-                    tracing::debug!(%error, cluster = %desired.target.name, "changing a node failed; retrying at the next reconcile");
+                    tracing::debug!(%error, cluster = %target.name, "changing a node failed; retrying at the next reconcile");
                     nodes.waiting.get_or_insert(Wait::new(WaitReason::ChangingNodes));
                 }
                 outcome => outcome?,
             }
         }
-        Ok(Some(nodes))
+        Ok(nodes)
     }
 
     async fn execute_step(&self, target: &TenantTarget, step: &Step) -> Result<()> {

@@ -3,10 +3,10 @@
 
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
-use hexabase_core::id::TypedId as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::pass::Pass;
 use super::{Namespace, VClusterProvisioner, text};
 use crate::labels;
 use crate::object::{Kind, Object, ObjectKey, Objects};
@@ -19,6 +19,14 @@ pub(super) struct StatefulSets {
 }
 
 impl StatefulSets {
+    /// Distinguishes the StatefulSets of a tenant. `None` without that of its control plane.
+    pub(super) fn of(target: &TenantTarget, sets: impl Iterator<Item = Value>) -> Option<Self> {
+        let (control_plane, others): (Vec<_>, Vec<_>) =
+            sets.partition(|set| text(set, "/metadata/name") == target.name);
+        let control_plane = control_plane.into_iter().next()?;
+        Some(Self { control_plane, etcd: others.into_iter().next() })
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Value> {
         [&self.control_plane].into_iter().chain(&self.etcd)
     }
@@ -52,22 +60,9 @@ pub(super) fn preserve_suspension(object: &mut Object, existing: &Value) {
 }
 
 impl VClusterProvisioner {
-    /// Returns the StatefulSets of a tenant, or `None` if it has no control plane.
-    pub(super) async fn stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
-        let selector =
-            format!("{}={}", self.config.labels.workspace(), target.workspace_id.kubernetes_name());
-        let (control_plane, others): (Vec<_>, Vec<_>) = self
-            .host
-            .list(Kind::STATEFUL_SET, Some(&target.name), &selector)
-            .await?
-            .into_iter()
-            .partition(|set| text(set, "/metadata/name") == target.name);
-        let sets = |control_plane| StatefulSets { control_plane, etcd: others.into_iter().next() };
-        Ok(control_plane.into_iter().next().map(sets))
-    }
-
     pub(super) async fn suspend_cluster(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
-        let Some(sets) = self.owned_stateful_sets(target).await? else { return Ok(()) };
+        let mut pass = Pass::new(self, target);
+        let Some(sets) = pass.owned_stateful_sets().await? else { return Ok(()) };
         if replicas(&sets.control_plane) > 0 {
             return self.scale_to_zero(&sets.control_plane, target, now).await;
         }
@@ -97,15 +92,11 @@ impl VClusterProvisioner {
     }
 
     pub(super) async fn resume_cluster(&self, target: &TenantTarget) -> Result<()> {
-        let Some(sets) = self.owned_stateful_sets(target).await? else { return Ok(()) };
-        // The etcd comes first, because the control plane needs it.
-        for set in sets.etcd.iter().chain([&sets.control_plane]).filter(|set| replicas(set) == 0) {
-            self.restore_replicas(set, target).await?;
-        }
-        Ok(())
+        Pass::new(self, target).resume().await
     }
 
-    async fn restore_replicas(&self, set: &Value, target: &TenantTarget) -> Result<()> {
+    /// Restores the replicas of a suspended StatefulSet. Returns the StatefulSet, or `None` if it does not exist any more.
+    async fn restore_replicas(&self, set: &Value, target: &TenantTarget) -> Result<Option<Value>> {
         let annotations = set.pointer("/metadata/annotations").cloned().unwrap_or_default();
         let previous =
             text(&annotations, &format!("/{}", labels::PAUSED_REPLICAS.replace('/', "~1"))).parse().ok();
@@ -118,13 +109,27 @@ impl VClusterProvisioner {
             "spec": { "replicas": previous.filter(|replicas: &u8| *replicas > 0).unwrap_or(1) },
         });
         let name = text(set, "/metadata/name");
-        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await.map(drop)
+        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await
     }
+}
 
-    async fn owned_stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
-        match self.namespace(target).await? {
-            Namespace::Owned => self.stateful_sets(target).await,
+impl Pass<'_> {
+    async fn owned_stateful_sets(&mut self) -> Result<Option<StatefulSets>> {
+        match self.namespace().await? {
+            Namespace::Owned => self.stateful_sets().await,
             Namespace::Absent | Namespace::Foreign | Namespace::Terminating => Ok(None),
         }
+    }
+
+    /// Resumes a suspended tenant. The pass continues with the StatefulSets as the host returned them.
+    pub(super) async fn resume(&mut self) -> Result<()> {
+        let Some(sets) = self.owned_stateful_sets().await? else { return Ok(()) };
+        // The etcd comes first, because the control plane needs it.
+        for set in sets.etcd.iter().chain([&sets.control_plane]).filter(|set| replicas(set) == 0) {
+            if let Some(resumed) = self.provisioner.restore_replicas(set, self.target).await? {
+                self.host.insert(ObjectKey::of(Kind::STATEFUL_SET, &resumed), resumed);
+            }
+        }
+        Ok(())
     }
 }

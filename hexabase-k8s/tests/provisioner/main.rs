@@ -10,6 +10,7 @@ mod host_watch;
 mod isolation;
 mod load_balancer;
 mod nodes;
+mod one_pass;
 mod policy_reports;
 mod replicas;
 mod required_host_setup;

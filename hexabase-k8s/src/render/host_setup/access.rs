@@ -177,10 +177,8 @@ fn tenant_rules(config: &HostConfig) -> Value {
     if config.policy_reports {
         allow(Kind::POLICY_REPORT.group, Kind::POLICY_REPORT.plural, &["list"]);
     }
-    // Read individually when a tenant is observed.
-    for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET] {
-        allow(kind.group, kind.plural, &["get"]);
-    }
+    // The kubeconfig of a tenant is read by its name.
+    allow(Kind::SECRET.group, Kind::SECRET.plural, &["get"]);
     allow("", "persistentvolumeclaims", &["get", "patch"]);
     // The isolation self-check acts as the control plane of the tenant, whose permissions Hexabase has as well.
     allow("", "serviceaccounts", &["impersonate"]);

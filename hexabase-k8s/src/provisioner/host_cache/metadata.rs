@@ -35,18 +35,18 @@ const ISOLATION_KINDS: [Kind; 5] =
     [Kind::NETWORK_POLICY, Kind::ROLE, Kind::ROLE_BINDING, Kind::LIMIT_RANGE, Kind::CONFIG_MAP];
 
 /// Resource versions of objects.
-pub(super) type Versions = BTreeMap<ObjectKey, String>;
+pub(in crate::provisioner) type Versions = BTreeMap<ObjectKey, String>;
 
 /// SHA-256 of a desired state.
-pub(super) type Digest = [u8; 32];
+pub(in crate::provisioner) type Digest = [u8; 32];
 
 /// Revision of a tenant's objects on the host. Every change of an object has a new, greater revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Revision(u64);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::provisioner) struct Revision(u64);
 
 /// Metadata of the tenants' objects on a host.
 #[derive(Debug)]
-pub(super) struct MetadataCache {
+pub(in crate::provisioner) struct MetadataCache {
     /// Watched kinds.
     kinds: Vec<Kind>,
     labels: Labels,
@@ -187,12 +187,12 @@ fn tenant_name(key: &ObjectKey) -> &str {
 
 impl MetadataCache {
     /// Creates an empty cache for these kinds.
-    pub(super) fn new(kinds: Vec<Kind>, labels: Labels) -> Self {
+    pub(in crate::provisioner) fn new(kinds: Vec<Kind>, labels: Labels) -> Self {
         Self { kinds, labels, state: Mutex::default(), overdue_added: Notify::new() }
     }
 
     /// Watched kinds.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+    pub(in crate::provisioner) fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.kinds.iter().copied()
     }
 
@@ -202,30 +202,30 @@ impl MetadataCache {
 
     /// Returns the current revision of a tenant, or `None` while a kind is not watched. Later reads from the host
     /// return at least this state.
-    pub(super) fn revision(&self, tenant: &str) -> Option<Revision> {
+    pub(in crate::provisioner) fn revision(&self, tenant: &str) -> Option<Revision> {
         let state = self.lock();
         let complete = self.kinds.iter().all(|kind| state.complete.contains(kind));
         state.tenants.get(tenant).filter(|_| complete).map(|tenant| tenant.revision)
     }
 
     /// `true` while the watch of a kind has failed and was not established again.
-    pub(super) fn is_failing(&self) -> bool {
+    pub(in crate::provisioner) fn is_failing(&self) -> bool {
         !self.lock().failing.is_empty()
     }
 
     /// Returns the newest revision of all tenants.
-    pub(super) fn current_revision(&self) -> Revision {
+    pub(in crate::provisioner) fn current_revision(&self) -> Revision {
         Revision(self.lock().change_count)
     }
 
     /// `true` if the tenant is watched and none of its objects was deleted after `revision`.
-    pub(super) fn is_intact_since(&self, tenant: &str, revision: Revision) -> bool {
+    pub(in crate::provisioner) fn is_intact_since(&self, tenant: &str, revision: Revision) -> bool {
         let known = self.revision(tenant).is_some();
         known && self.lock().tenants.get(tenant).is_some_and(|tenant| tenant.removal_rev <= revision)
     }
 
     /// Records an observation of a tenant that was made at `revision` or later.
-    pub(super) fn record_observation(
+    pub(in crate::provisioner) fn record_observation(
         &self,
         tenant: &str,
         revision: Option<Revision>,
@@ -238,7 +238,12 @@ impl MetadataCache {
 
     /// Registers a notification for the tenant's next progress after `revision` and, once it is up, for tampering.
     /// Fires at once if that has already happened. Returns `false` for an unwatched tenant.
-    pub(super) fn subscribe(&self, target: &TenantTarget, revision: Option<Revision>, is_up: bool) -> bool {
+    pub(in crate::provisioner) fn subscribe(
+        &self,
+        target: &TenantTarget,
+        revision: Option<Revision>,
+        is_up: bool,
+    ) -> bool {
         let mut state = self.lock();
         let (Some(revision), Some(tenant)) = (revision, state.tenants.get_mut(&target.name)) else {
             return false;
@@ -253,7 +258,7 @@ impl MetadataCache {
     }
 
     /// Reports the changes that happened before their subscription. Never returns.
-    pub(super) async fn report_overdue(&self, on_change: &OnChange) {
+    pub(in crate::provisioner) async fn report_overdue(&self, on_change: &OnChange) {
         loop {
             self.overdue_added.notified().await;
             let overdue = std::mem::take(&mut self.lock().overdue);
@@ -262,24 +267,40 @@ impl MetadataCache {
     }
 
     /// `true` if the tenant was not up and has not progressed since.
-    pub(super) fn is_starting(&self, tenant: &str) -> bool {
+    pub(in crate::provisioner) fn is_starting(&self, tenant: &str) -> bool {
         let known = self.revision(tenant).is_some();
         let starts =
             |tenant: &Tenant| tenant.subscription.as_ref().is_some_and(|subscription| !subscription.is_up);
         known && self.lock().tenants.get(tenant).is_some_and(starts)
     }
 
+    /// Removes what the last comparison and observation of a tenant found.
+    pub(in crate::provisioner) fn forget_comparison(&self, tenant: &str) {
+        if let Some(tenant) = self.lock().tenants.get_mut(tenant) {
+            (tenant.observed, tenant.last_clean) = (None, None);
+        }
+    }
+
     /// Records that a tenant matched its desired state at `revision` or later, with these versions of its Secrets.
-    pub(super) fn record_clean(&self, tenant: &str, revision: Revision, desired: Digest, secrets: Versions) {
+    pub(in crate::provisioner) fn record_clean(
+        &self,
+        tenant: &str,
+        revision: Revision,
+        desired: Digest,
+        secrets: Versions,
+    ) {
         if let Some(tenant) = self.lock().tenants.get_mut(tenant) {
             tenant.last_clean = Some(LastClean { revision, at: Instant::now(), desired, secrets });
         }
     }
 
-    /// Returns the observation of a tenant and the versions of its Secrets, if it matched its desired state and has
-    /// not
+    /// Returns the observation of a tenant and the versions of its Secrets, if it matched its desired state and has not
     /// changed since.
-    pub(super) fn unchanged(&self, tenant: &str, desired: &Digest) -> Option<(Observation, Versions)> {
+    pub(in crate::provisioner) fn unchanged(
+        &self,
+        tenant: &str,
+        desired: &Digest,
+    ) -> Option<(Observation, Versions)> {
         let now = self.revision(tenant)?;
         let state = self.lock();
         let tenant = state.tenants.get(tenant)?;
@@ -293,7 +314,7 @@ impl MetadataCache {
     }
 
     /// Watches the objects of a kind and reports the changes with a subscription. Never returns.
-    pub(super) async fn watch_kind(&self, kind: Kind, host: &Client, on_change: &OnChange) {
+    pub(in crate::provisioner) async fn watch_kind(&self, kind: Kind, host: &Client, on_change: &OnChange) {
         let mut failures = 0;
         loop {
             let error = self.watch_until_failure(kind, host, on_change, &mut failures).await;
@@ -367,3 +388,6 @@ fn key_and_version(kind: Kind, object: PartialObjectMeta<DynamicObject>) -> (Obj
     };
     (key, metadata.resource_version.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;
