@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
-use hexabase_benches::{Comparison, Target, other_workspaces, report};
+use hexabase_benches::{Comparison, Target, median, other_workspaces, percentile, report};
 use hexabase_core::Platform;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
@@ -123,14 +123,13 @@ async fn measure(postgres: &Postgres, size: usize) {
             let created = user.send(method.clone(), path, body).await;
             times.push(started.elapsed());
             // A workspace has a limited number of groups.
-            if let (Method::POST, Some(id)) = (&method, created["id"].as_str()) {
+            if let Some(id) = created["id"].as_str().filter(|_| method == Method::POST) {
                 let response = user.http.delete(format!("{}{path}/{id}", user.url)).bearer_auth(&user.token);
                 assert!(response.send().await.unwrap().status().is_success());
             }
         }
-        let measured = &mut times[WARM_UP..];
-        measured.sort_unstable();
-        let comparison = Comparison { ours: measured[REQUESTS * 95 / 100], floor: measured[REQUESTS / 2] };
+        let measured = times.split_off(WARM_UP);
+        let comparison = Comparison { ours: percentile(measured.clone(), 0.95), floor: median(measured) };
         let name = format!("{name}, 95th percentile, with {size} workspaces on PostgreSQL");
         report(&name, "median", comparison, TARGET);
     }
