@@ -12,7 +12,7 @@ use hexabase_api::html_pages::PageError;
 use hexabase_api::layers::RequestContext;
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
-use hexabase_core::access::{Ability, Action, Decision, EffectiveRoles, authorize};
+use hexabase_core::access::{Ability, Action, Decision, Denial, DenialReason, EffectiveRoles, authorize};
 use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, SessionId};
 use hexabase_core::id_source::IdSourceExt as _;
@@ -23,8 +23,9 @@ use hexabase_core::platform::{Abilities, Caller};
 
 use crate::components::Theme;
 use crate::flash::Flash;
-use crate::form::Fields;
+use crate::form::{Fields, error_text};
 use crate::language::{Language, Texts};
+use crate::pages::refusal::refused;
 use crate::state::ConsoleState;
 use crate::{csrf, saved_form, urls};
 
@@ -226,11 +227,7 @@ impl Context {
         if self.may(&member, action) {
             return Ok((organization, member));
         }
-        let message = format!(
-            "your role does not allow this ({}); ask an owner or administrator of the organization",
-            action.permission().name
-        );
-        Err(Error::forbidden(message).into())
+        Err(refused(self, &(organization, member), None, action).await)
     }
 }
 
@@ -238,7 +235,16 @@ impl Context {
 pub(crate) fn refusal(abilities: &Abilities, action: Action) -> Option<String> {
     match abilities.get(&action) {
         Some(Ability::Allowed) => None,
-        Some(Ability::Denied(denial)) => Some(denial.message.clone()),
+        Some(Ability::Denied(denial)) => Some(denial_text(View::current().texts, denial)),
         None => Some(String::new()),
+    }
+}
+
+/// Returns the reason of a denial in the language of the page, or else the description of the API.
+fn denial_text(texts: Texts, denial: &Denial) -> String {
+    match denial.reason {
+        // The error of this code is about a backend.
+        DenialReason::Unavailable => denial.message.clone(),
+        reason => error_text(texts, reason.as_str(), &denial.message),
     }
 }

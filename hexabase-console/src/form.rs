@@ -267,7 +267,7 @@ impl FormState {
 pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
     match code {
         "not_found" => texts.text("error-not-found"),
-        "forbidden" => texts.text("error-forbidden"),
+        "forbidden" | "insufficient_role" => texts.text("error-forbidden"),
         "unauthenticated" => texts.text("error-unauthenticated"),
         "csrf" => texts.text("error-csrf"),
         "rate_limited" => texts.text("error-rate-limited"),
@@ -279,6 +279,7 @@ pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
         "workspace_deleting" => texts.text("error-workspace-deleting"),
         "workspace_suspended" => texts.text("error-workspace-suspended"),
         "workspace_running" => texts.text("error-workspace-running"),
+        "workspace_not_ready" => texts.text("error-workspace-not-ready"),
         "billing_suspended" => texts.text("error-billing-suspended"),
         "organization_deleting" => texts.text("error-organization-deleting"),
         "organization_suspended" => texts.text("error-organization-suspended"),

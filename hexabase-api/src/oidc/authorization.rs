@@ -61,17 +61,36 @@ where
 
 /// Error that is shown as a page to all clients.
 #[derive(Debug)]
-pub struct PageError(pub(crate) ApiError);
+pub struct PageError(ErrorContent);
+
+#[derive(Debug)]
+enum ErrorContent {
+    /// Error for the common page of errors.
+    Error(ApiError),
+    /// Page of its own.
+    Page(Box<Response>),
+}
+
+impl PageError {
+    /// Creates an error that has a page of its own, with the status of the error.
+    #[must_use]
+    pub fn with_page(page: Response) -> Self {
+        Self(ErrorContent::Page(Box::new(page)))
+    }
+}
 
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> Self {
-        Self(error.into())
+        Self(ErrorContent::Error(error.into()))
     }
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        (Extension(AlwaysPage), self.0).into_response()
+        match self.0 {
+            ErrorContent::Error(error) => (Extension(AlwaysPage), error).into_response(),
+            ErrorContent::Page(page) => *page,
+        }
     }
 }
 

@@ -79,9 +79,15 @@ impl<'a> PageContent<'a> {
     }
 
     /// Returns the page as a response.
+    #[expect(clippy::needless_pass_by_value, reason = "the response ends the use of the context")]
     pub(crate) fn respond(self, context: Context, status: StatusCode) -> Response {
-        let page = self.render(&context);
-        (context.jar, document(status, &page, "")).into_response()
+        self.show(&context, status)
+    }
+
+    /// Returns the page as a response, for an error that ends a request early.
+    pub(crate) fn show(&self, context: &Context, status: StatusCode) -> Response {
+        let page = self.render(context);
+        (context.jar.clone(), document(status, &page, "")).into_response()
     }
 
     fn render(&self, context: &Context) -> Markup {

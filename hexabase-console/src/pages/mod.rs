@@ -19,6 +19,7 @@ mod operators;
 mod organization;
 mod projects;
 mod reauthentication;
+pub(crate) mod refusal;
 mod search;
 mod seen;
 mod service_accounts;

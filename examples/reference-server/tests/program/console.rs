@@ -154,3 +154,13 @@ async fn the_keyboard_is_enough_with_scripts() {
 async fn the_keyboard_is_enough_without_scripts() {
     assert_eq!(problems("console_keyboard.mjs", "off").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn invited_and_reading_members_find_no_refusals_with_scripts() {
+    assert_eq!(problems("console_members.mjs", "on").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn invited_and_reading_members_find_no_refusals_without_scripts() {
+    assert_eq!(problems("console_members.mjs", "off").await, Vec::<String>::new());
+}

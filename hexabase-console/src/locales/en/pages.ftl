@@ -83,6 +83,7 @@ error-unauthenticated = You are not signed in, or the sign-in was not completed
 error-unavailable = A part of the server does not respond. Try again in a moment
 error-unexpected = An internal error occurred. The operator finds its cause by the request id
 error-workspace-deleting = The workspace is being deleted
+error-workspace-not-ready = The workspace is not ready, so its cluster cannot be reached
 error-workspace-running = The workspace runs already
 error-workspace-suspended = The workspace is suspended already
 
@@ -207,6 +208,15 @@ preferences-back = Back to the console
 preferences-language = Language
 preferences-theme = Colours
 preferences-title = Language and colours
+
+refusal-granters = Members who can grant a role
+refusal-leave = Overview of the organization
+refusal-permission = Missing permission
+refusal-right-admin = groups with the role “Workspace administrator”
+refusal-right-logs = groups with a role that reads the logs of pods
+refusal-right-member = every group of the workspace
+refusal-right-project-admin = groups with the role “Project administrator” or “Workspace administrator”
+refusal-roles = Roles that include it
 
 role-admin-about = Manages members and workspaces
 role-billing-about = Manages payments and invoices

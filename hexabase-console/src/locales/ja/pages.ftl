@@ -70,19 +70,20 @@ error-last-owner = 組織には少なくとも1人のオーナーが必要です
 error-not-found = ページまたはオブジェクトが存在しないか、表示する権限がありません
 error-organization-deleting = 組織は削除中です
 error-organization-suspended = 運用者が組織を停止しています
-error-rate-limited = 要求が多すぎます。しばらく待ってからやり直してください
-error-request-id = 要求 ID:
+error-rate-limited = リクエストが多すぎます。しばらく待ってからやり直してください
+error-request-id = リクエスト ID:
 error-subscription-active = 組織には有効な契約があります。先に解約してください
-error-title = 要求を処理できませんでした
+error-title = リクエストを処理できませんでした
 error-title-forbidden = 権限がありません
 error-title-not-found = 見つかりません
-error-title-rate-limited = 要求が多すぎます
+error-title-rate-limited = リクエストが多すぎます
 error-title-unauthenticated = サインインが必要です
 error-title-unavailable = 一時的に利用できません
 error-unauthenticated = サインインしていないか、サインインが完了していません
 error-unavailable = サーバーの一部が応答しません。しばらくしてからやり直してください
-error-unexpected = 内部エラーが発生しました。運用者は要求 ID から原因を調べられます
+error-unexpected = 内部エラーが発生しました。運用者はリクエスト ID から原因を調べられます
 error-workspace-deleting = ワークスペースは削除中です
+error-workspace-not-ready = ワークスペースの準備ができていないため、クラスターに接続できません
 error-workspace-running = ワークスペースはすでに動作しています
 error-workspace-suspended = ワークスペースはすでに停止しています
 
@@ -147,7 +148,7 @@ members-role-changed = { $name } のロールを変更しました。
 members-role-save = ロールを変更する
 members-role-title = 組織でのロール
 members-since = 参加日時
-members-you = (あなた)
+members-you = （あなた）
 
 nav-activity = アクティビティ
 nav-connect = 接続
@@ -193,6 +194,15 @@ preferences-language = 言語
 preferences-theme = 配色
 preferences-title = 言語と配色
 
+refusal-granters = ロールを付与できるメンバー
+refusal-leave = 組織の概要へ
+refusal-permission = 必要な権限
+refusal-right-admin = ロール「ワークスペース管理者」を持つグループ
+refusal-right-logs = Pod のログを閲覧できるロールを持つグループ
+refusal-right-member = ワークスペースのすべてのグループ
+refusal-right-project-admin = ロール「プロジェクト管理者」または「ワークスペース管理者」を持つグループ
+refusal-roles = この権限を含むロール
+
 role-admin-about = メンバーとワークスペースを管理します
 role-billing-about = 支払いと請求書を管理します
 role-member-about = 組織と、所属グループのワークスペースを見られます
@@ -206,7 +216,7 @@ scope-openid = あなたの識別
 scope-profile = 名前の読み取り
 scope-workspace = あなたの代わりにワークスペース { $workspace } を利用
 
-session-ended = セッションは終了しました。
+session-ended = セッションが終了しました。
 
 settings-about = 情報
 settings-save = 変更を保存する
@@ -235,7 +245,7 @@ step-stop = コントロールプレーンの停止
 
 task-attempts = { $count } 回目の試行
 task-create = ワークスペースの作成
-task-created = 要求日時
+task-created = 受付日時
 task-delete = ワークスペースの削除
 task-failed = 失敗
 task-kind = タスク

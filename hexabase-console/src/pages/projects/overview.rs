@@ -95,9 +95,14 @@ fn page(context: Context, status: StatusCode, found: &VisibleProject, form: &For
         Some(reason) => disabled_button("quota-reason", &quota, reason),
     };
     let roles = texts.text("project-roles");
+    let may_read_roles = refusal(&found.place.abilities, Action::RolesRead).is_none();
     let content = html! {
         (page_heading(&html! { (name(project_name(project))) }, None, Some(
-            &link_button(ButtonKind::Secondary, &roles, &urls::project_roles(org, ws, prj)))))
+            &html! {
+                @if may_read_roles {
+                    (link_button(ButtonKind::Secondary, &roles, &urls::project_roles(org, ws, prj)))
+                }
+            })))
         (error_summary(&texts, &form.summary(&["display_name"])))
         (card(&texts.text("settings-about"), None, &facts(&about)))
         (card(&texts.text("project-quota"), Some(&change_quota), &quota_card(found, &context)))

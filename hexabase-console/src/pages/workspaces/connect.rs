@@ -17,8 +17,8 @@ use super::{VisibleWorkspace, workspace_for, workspace_of};
 use crate::components::{
     ButtonKind, Tone, card, copyable_block, link_button, notice, page_heading, post_form, submit_button,
 };
-use crate::context::{Context, refusal};
-use crate::form::{Submission, form_to};
+use crate::context::{Context, View, refusal};
+use crate::form::{Submission, error_text, form_to};
 use crate::language::Texts;
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
@@ -83,7 +83,7 @@ pub(super) async fn submit(
 fn explained(error: Error) -> Result<String, Error> {
     match error.kind() {
         ErrorKind::Unsupported | ErrorKind::Conflict | ErrorKind::QuotaExceeded => {
-            Ok(error.message().to_owned())
+            Ok(error_text(View::current().texts, error.code(), error.message()))
         }
         _ => Err(error),
     }

@@ -13,12 +13,12 @@ mod settings;
 
 use hexabase_api::html_pages::PageError;
 use hexabase_core::access::{Ability, Action, DenialReason};
-use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, ProjectId, WorkspaceId};
 use hexabase_core::model::{Member, Organization, Workspace};
 use hexabase_core::platform::Abilities;
 
 use crate::context::Context;
+use crate::pages::refusal::refused;
 use crate::routes::{Page, show, submit};
 use crate::urls::{self, Access};
 
@@ -94,7 +94,7 @@ pub(crate) async fn workspace_for(
     ws: WorkspaceId,
     action: Action,
 ) -> Result<VisibleWorkspace, PageError> {
-    require(place_of(context, org, ws, None).await?, action)
+    require(context, place_of(context, org, ws, None).await?, action).await
 }
 
 /// Reads the workspace of a page of a project for an action.
@@ -108,19 +108,20 @@ pub(crate) async fn project_place_for(
     project: ProjectId,
     action: Action,
 ) -> Result<VisibleWorkspace, PageError> {
-    require(place_of(context, org, ws, Some(project)).await?, action)
+    require(context, place_of(context, org, ws, Some(project)).await?, action).await
 }
 
 /// Rejects an action that neither the role nor the groups of the user permit.
-fn require(found: VisibleWorkspace, action: Action) -> Result<VisibleWorkspace, PageError> {
+async fn require(
+    context: &Context,
+    found: VisibleWorkspace,
+    action: Action,
+) -> Result<VisibleWorkspace, PageError> {
     match found.abilities.get(&action) {
         Some(Ability::Denied(denial))
             if matches!(denial.reason, DenialReason::InsufficientRole | DenialReason::InsufficientScope) =>
         {
-            let name = action.permission().name;
-            let message =
-                format!("{} ({name}); ask an owner or administrator of the organization", denial.message);
-            Err(Error::forbidden(message).into())
+            Err(refused(context, &found.membership, Some(&found.workspace), action).await)
         }
         _ => Ok(found),
     }
