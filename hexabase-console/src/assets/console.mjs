@@ -49,7 +49,9 @@ export const localTimes = (root) =>
     const seconds = (time - Date.now()) / 1000;
     const unit = units.find(([, size]) => Math.abs(seconds) >= size);
     const isNear = Math.abs(seconds) < 7 * 86_400;
-    if (isNear) element.textContent = unit ? relative.format(Math.round(seconds / unit[1]), unit[0]) : relative.format(0, 'minute');
+    const [size, name] = unit ? [unit[1], unit[0]] : [Infinity, 'minute'];
+    // Short enough for one line.
+    if (isNear) element.textContent = relative.format(Math.round(seconds / size) || 0, name).replaceAll(' ', '\u00a0');
     else element.textContent = local;
   });
 localTimes(document);

@@ -16,7 +16,7 @@ role-admin = 管理者
 role-billing = 請求担当
 role-member = メンバー
 
-resource-cpu = CPU(コア)
+resource-cpu = CPU（コア）
 resource-memory = メモリ
 resource-storage = ストレージ
 resource-ephemeral-storage = 一時ストレージ

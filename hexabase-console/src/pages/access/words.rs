@@ -125,7 +125,7 @@ mod tests {
                     &["web"],
                 ),
                 "read and write deployments of apps, only those named web",
-                "apps の deployments(名前が web のもののみ): 読み取り、書き込み",
+                "apps の deployments（名前が web のもののみ）: 読み取り、書き込み",
             ),
             (
                 rule(&["*"], &["*"], &["*"], &[]),
