@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::{Changeset, Precondition, SpentRefresh, Write};
-use hexabase_core::clock::after;
+use hexabase_core::clock::{after, until};
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{SessionId, UserId};
@@ -13,7 +14,7 @@ use hexabase_core::model::{Origin, SecurityEvent, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use hexabase_core::version::Version;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::access_token::{Audience, NewAccessToken};
 use crate::auth::Auth;
@@ -26,6 +27,14 @@ pub(crate) const REFRESH_TOKEN_PREFIX: &str = "hxr";
 const REFRESH_REUSE_LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 /// Maximum number of reads of the sessions that end together, while concurrent requests derive sessions from them.
 const MAX_FAMILY_READS: usize = 5;
+
+/// Maximum age of an authentication that counts as recent.
+const RECENT_AUTHENTICATION: Duration = Duration::from_secs(10 * 60);
+
+/// `true` if an authentication counts as recent.
+fn is_recent(authenticated_at: Timestamp, now: Timestamp) -> bool {
+    until(authenticated_at, now) <= RECENT_AUTHENTICATION
+}
 
 /// Tokens of a session: the access token, and the refresh token that renews it.
 #[derive(Clone)]
@@ -81,13 +90,16 @@ impl Sessions<'_> {
     /// Starts a session with tokens.
     pub(crate) async fn begin_with_tokens(
         &self,
-        user: UserId,
+        (user, authenticated_at): (UserId, Option<Timestamp>),
         provider: &ProviderName,
         origin: &Origin,
     ) -> Result<TokenPair> {
         let verifier = Verifier::generate(&**self.0.platform.ids());
-        let session =
-            Session { refresh_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
+        let session = Session {
+            refresh_hash: Some(verifier.hash()),
+            authenticated_at,
+            ..self.new_session(user, provider, origin)
+        };
         self.begin(&session, SecurityEventKind::SignIn, origin).await?;
         self.issue_token_pair(&session, &verifier).await
     }
@@ -294,6 +306,38 @@ impl Sessions<'_> {
         let spent = SpentRefresh { session_id: session.id, hash: presented.hash(), spent_at: now };
         let event = self.event(session, SecurityEventKind::TokenRefreshed, origin);
         Changeset::new().session(rotated).insert(spent).insert(event)
+    }
+
+    /// `true` if the user of a caller authenticated during the last ten minutes. A session without the time of the
+    /// authentication can come from a sign-in at which the provider asked for nothing, so it does not count. Another system
+    /// that vouches for the user decides by itself; programs with a token never authenticated.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn has_recent_authentication(&self, principal: &Principal) -> Result<bool> {
+        let id = match principal.credential {
+            Credential::Session(id) => id,
+            Credential::External(_) => return Ok(true),
+            Credential::Token(..) | Credential::Workload { .. } => return Ok(false),
+        };
+        let session = self.0.platform.store().find_session(id).await?;
+        let authenticated_at = session.and_then(|session| session.authenticated_at);
+        let now = self.0.platform.clock().now();
+        Ok(authenticated_at.is_some_and(|at| is_recent(at, now)))
+    }
+
+    /// Requires that the user of a caller authenticated recently: see [`Self::has_recent_authentication`].
+    ///
+    /// # Errors
+    /// - `Conflict` with code `reauthentication_required`.
+    /// - `Unavailable`.
+    pub async fn require_recent_authentication(&self, principal: &Principal) -> Result<()> {
+        if self.has_recent_authentication(principal).await? {
+            return Ok(());
+        }
+        let message =
+            "this requires a sign-in during the last ten minutes; sign in again, then repeat the request";
+        Err(Error::conflict("reauthentication_required", message))
     }
 
     /// Lists the active sessions of a user, oldest first.

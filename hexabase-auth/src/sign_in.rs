@@ -174,7 +174,9 @@ impl<'a> SignIn<'a> {
         origin: &Origin,
     ) -> Result<TokenPair> {
         let user = self.0.platform.users().sign_in(provider, identity, origin).await?;
-        self.0.sessions().begin_with_tokens(user.id, provider, origin).await
+        let now = self.0.platform.clock().now();
+        let authenticated_at = identity.auth_time.map(|time| time.min(now));
+        self.0.sessions().begin_with_tokens((user.id, authenticated_at), provider, origin).await
     }
 
     fn callback_uri(&self, provider: &str) -> String {

@@ -8,7 +8,7 @@ use hexabase_console::{Console, ConsoleConfig};
 use hexabase_core::Platform;
 use hexabase_core::alerts::MemoryAlerts;
 use hexabase_core::clock::SystemClock;
-use hexabase_core::identity::IdentityProvider;
+use hexabase_core::identity::{ExternalIdentity, IdentityProvider};
 use hexabase_core::logs::MemoryLogs;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
@@ -226,7 +226,9 @@ impl TestApp {
     /// Signs a user in with the address `NAME@example.com`.
     pub async fn sign_in(&self, name: &str) -> TestUser {
         let email = format!("{name}@example.com");
+        let auth_time = Some(self.platform.clock().now());
         let identity = DevProvider::identity(&Email::parse(&email).unwrap(), None);
+        let identity = ExternalIdentity { auth_time, ..identity };
         let provider = ProviderName::parse("dev").unwrap();
         let tokens = self
             .state

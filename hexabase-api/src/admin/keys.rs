@@ -48,7 +48,8 @@ impl From<SigningKey> for KeyView {
 /// Rotate the signing keys
 ///
 /// Generates the next signing keys, one per algorithm in use. They are published for ten minutes before they sign.
-/// Tokens signed by previous keys stay valid until they expire.
+/// Tokens signed by previous keys stay valid until they expire. Requires that the user of the session signed in during the
+/// last ten minutes; otherwise the response is `409` with the code `reauthentication_required`.
 #[utoipa::path(post, path = "/api/v1/admin/keys/rotate", tag = "Operators",
     responses((status = 201, body = List<KeyView>), Problems))]
 async fn rotate(
@@ -56,6 +57,7 @@ async fn rotate(
     authenticated: Authenticated,
 ) -> ApiResult<(StatusCode, Json<List<KeyView>>)> {
     require_operator(auth.platform(), &authenticated).await?;
+    auth.sessions().require_recent_authentication(&authenticated.0.principal).await?;
     let next = auth.keys().rotate().await?;
     for key in &next {
         tracing::info!(kid = key.kid, by = %authenticated.0.principal.user_id, "signing key generated");

@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use hexabase_auth::{Auth, DevProvider, PendingApproval};
-use hexabase_core::identity::IdentityProvider as _;
+use hexabase_core::identity::{ExternalIdentity, IdentityProvider as _};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -54,7 +54,8 @@ async fn login(
     Body(body): Body<DevIdentity>,
 ) -> ApiResult<Json<TokenPairView>> {
     let (email, name) = body.parse()?;
-    let identity = DevProvider::identity(&email, name);
+    let auth_time = Some(auth.platform().clock().now());
+    let identity = ExternalIdentity { auth_time, ..DevProvider::identity(&email, name) };
     Ok(Json(auth.sign_in().with_identity(provider.name(), &identity, &origin).await?.into()))
 }
 

@@ -84,3 +84,30 @@ async fn a_sign_in_fails_if_the_provider_skips_a_required_authentication() {
     let trusted = env.sign_in(true, None).await.unwrap();
     assert_eq!(trusted.session.authenticated_at, Some(trusted.session.created_at));
 }
+
+#[tokio::test]
+async fn an_authentication_is_recent_for_ten_minutes() {
+    let env = States::new().await;
+    let recent = async |session: &hexabase_core::model::Session| {
+        let credential = Credential::Session(session.id);
+        let principal = Principal { user_id: session.user_id, credential };
+        let required = env.auth.sessions().require_recent_authentication(&principal).await;
+        required.map_err(|error| error.code())
+    };
+    let required = Err("reauthentication_required");
+    let ann = env.sign_in(false, Some(env.now() + SignedDuration::from_secs(10))).await.unwrap();
+    assert_eq!(recent(&ann.session).await, Ok(()));
+    env.clock.advance(Duration::from_secs(10 * 60));
+    assert_eq!(recent(&ann.session).await, Ok(()));
+    env.clock.advance(Duration::from_secs(1));
+    assert_eq!(recent(&ann.session).await, required);
+    // The provider may have asked for nothing.
+    let unknown = env.sign_in(false, None).await.unwrap();
+    assert_eq!(recent(&unknown.session).await, required);
+
+    let of = |credential| Principal { user_id: ann.session.user_id, credential };
+    let sessions = env.auth.sessions();
+    assert!(sessions.has_recent_authentication(&of(Credential::EXTERNAL)).await.unwrap());
+    let token = Credential::Token(fixture::id("token"), Scopes::all());
+    assert!(!sessions.has_recent_authentication(&of(token)).await.unwrap());
+}

@@ -83,6 +83,27 @@ string_enum!(Scope {
     ProjectsWrite = "projects:write",
 } else UnknownScope = "must be all, or one of organizations, billing, workspaces, access, projects with :read or :write, or clusters:access");
 
+impl Scope {
+    /// `true` if a credential with the scope may change something, here or in a tenant cluster.
+    #[must_use]
+    pub const fn permits_changes(self) -> bool {
+        match self {
+            Self::All
+            | Self::OrganizationsWrite
+            | Self::BillingWrite
+            | Self::WorkspacesWrite
+            | Self::ClusterAccess
+            | Self::AccessWrite
+            | Self::ProjectsWrite => true,
+            Self::OrganizationsRead
+            | Self::BillingRead
+            | Self::WorkspacesRead
+            | Self::AccessRead
+            | Self::ProjectsRead => false,
+        }
+    }
+}
+
 /// Set of scopes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

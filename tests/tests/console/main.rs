@@ -13,6 +13,7 @@ mod nodes;
 mod observe;
 mod operators;
 mod pages;
+mod reauthentication;
 mod round_trips;
 mod routes;
 mod search;

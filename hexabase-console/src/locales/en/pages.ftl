@@ -209,6 +209,9 @@ preferences-language = Language
 preferences-theme = Colours
 preferences-title = Language and colours
 
+reauthentication-about = This action requires that you signed in during the last ten minutes. Sign in again to continue
+reauthentication-title = Sign in again
+
 refusal-granters = Members who can grant a role
 refusal-leave = Overview of the organization
 refusal-permission = Missing permission

@@ -194,6 +194,9 @@ preferences-language = 言語
 preferences-theme = 配色
 preferences-title = 言語と配色
 
+reauthentication-about = この操作には10分以内のサインインが必要です。続けるにはもう一度サインインしてください
+reauthentication-title = もう一度サインインしてください
+
 refusal-granters = ロールを付与できるメンバー
 refusal-leave = 組織の概要へ
 refusal-permission = 必要な権限

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::{Operator, OperatorSubmission};
 use crate::components::{
-    ButtonKind, Column, DangerForm, PostForm, Table, Tone, badge, card, danger_form, error_summary, notice,
+    ButtonKind, Column, DangerForm, PostForm, Table, Tone, badge, card, danger_form, error_summary,
     page_heading, post_form, shell_commands, submit_button, table,
 };
 use crate::context::Context;
@@ -19,9 +19,8 @@ use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, form_to};
 use crate::language::Texts;
 use crate::pages::api_call::api_request;
-use crate::pages::api_pages::provider_links;
 use crate::pages::filters::Filters;
-use crate::pages::reauthentication::reauthentication;
+use crate::pages::reauthentication::{reauthentication, required, sign_in_again};
 use crate::pages::{OperatorSection, PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
@@ -57,7 +56,7 @@ pub(super) async fn submit(OperatorSubmission(submission): OperatorSubmission) -
     let Submission { context, fields } = submission;
     let is_recent = reauthentication(&context, urls::SIGNING_KEYS).await?.is_none();
     let changed = match (is_recent, fields.get(INTENT)) {
-        (false, _) => Err(Error::conflict("reauthentication_required", context.text("keys-reauthenticate"))),
+        (false, _) => Err(required(&context.texts())),
         (true, "rotate") => rotate(&context).await,
         (true, _) => retire(&context, &fields).await,
     };
@@ -103,10 +102,7 @@ fn page(context: Context, status: StatusCode, facts: &KeysPage) -> Response {
         (error_summary(&texts, &facts.form.summary(&["confirm_name"])))
         (keys(&texts, facts))
         @match &facts.reauthentication {
-            Some(options) => (notice(Tone::Warning, &texts.text("keys-reauthenticate-title"), &html! {
-                p { (texts.text("keys-reauthenticate")) }
-                (provider_links(&texts, options))
-            })),
+            Some(options) => (sign_in_again(&texts, options)),
             None => {
                 @if let Some(kid) = &facts.retiring { (retirement(&texts, facts, form("retire"), kid)) }
                 (card(&texts.text("keys-rotate"), None, &html! {

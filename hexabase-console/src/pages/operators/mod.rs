@@ -78,6 +78,6 @@ fn require_operator(context: &Context) -> Result<(), PageError> {
     if context.is_operator() {
         return Ok(());
     }
-    let error = Error::forbidden("this page is reserved for operators of the installation");
+    let error = Error::forbidden(context.text("operators-only"));
     Err(error.into())
 }

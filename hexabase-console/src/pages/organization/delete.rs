@@ -8,12 +8,13 @@ use hexabase_core::error::Error;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Member, Organization};
 use hexabase_core::platform::Overview;
-use maud::html;
+use maud::{Markup, html};
 
 use crate::components::{DangerForm, Link, danger_form, disabled_button, error_summary, page_heading};
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
 use crate::form::{FormState, Submission, form_to};
+use crate::pages::reauthentication::{reauthentication, required, sign_in_again};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -27,7 +28,9 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
     let expected = submission.version();
     let Submission { context, fields } = submission;
     let (organization, _) = context.organization_for(org, Action::OrganizationDelete).await?;
+    let is_recent = reauthentication(&context, &path(org)).await?.is_none();
     let deleted = match fields.get("confirm_name") == organization.name.as_str() {
+        _ if !is_recent => Err(required(&context.texts())),
         true => context.platform().organizations().delete(&context.caller, org, true, expected).await,
         false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
     };
@@ -45,12 +48,25 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
     }
 }
 
+/// Path of the page, which has no mount.
+fn path(org: OrganizationId) -> String {
+    urls::ORGANIZATION_DELETE.replace("{org}", &org.to_string())
+}
+
 async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &FormState) -> PageResult {
     let membership = context.organization_for(org, Action::OrganizationDelete).await?;
     let overview = context.platform().organizations().overview(&context.caller, org).await?;
     let abilities = context.platform().abilities(&context.caller, org, None).await?;
     let refused = refusal(&abilities, Action::OrganizationDelete);
-    Ok(render(context, status, &membership, &overview, refused, form))
+    let options = reauthentication(&context, &path(org)).await?;
+    let obstacle = match (refused, options) {
+        (Some(reason), _) => {
+            Some(disabled_button("delete-reason", &context.text("organization-delete"), &reason))
+        }
+        (None, Some(options)) => Some(sign_in_again(&context.texts(), &options)),
+        (None, None) => None,
+    };
+    Ok(render(context, status, &membership, &overview, obstacle, form))
 }
 
 fn render(
@@ -58,7 +74,7 @@ fn render(
     status: StatusCode,
     membership: &(Organization, Member),
     overview: &Overview,
-    refused: Option<String>,
+    obstacle: Option<Markup>,
     form: &FormState,
 ) -> Response {
     let texts = context.texts();
@@ -82,7 +98,7 @@ fn render(
     let content = html! {
         (page_heading(&html! { (delete) }, None, None))
         (error_summary(&texts, &form.summary(&["confirm_name"])))
-        @if let Some(reason) = refused { (disabled_button("delete-reason", &delete, &reason)) }
+        @if let Some(obstacle) = obstacle { (obstacle) }
         @else { (danger_form(&texts, &danger)) }
     };
     PageContent {

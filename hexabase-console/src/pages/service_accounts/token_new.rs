@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
+use hexabase_api::html_pages::SignInOption;
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, UserId};
 use hexabase_core::platform::NewToken;
@@ -15,6 +16,9 @@ use crate::components::{
 use crate::context::Context;
 use crate::form::{Fields, FormState, Submission, creating_form};
 use crate::pages::api_call::api_request;
+use crate::pages::reauthentication::{
+    is_required, keep_entries, reauthentication, require_for_token, sign_in_again,
+};
 use crate::pages::tokens::{FIELDS, created, parse, token_fields};
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
@@ -26,31 +30,49 @@ pub(super) async fn show(
 ) -> PageResult {
     let found = VisibleAccount::load(&context, org, id).await?;
     let form = FormState::with(context.saved_fields());
-    Ok(page(context, StatusCode::OK, &found, &form))
+    Ok(page(context, StatusCode::OK, &found, &form, None))
 }
 
 /// Creates a token. Its secret is in the response to this form only: in no address, and in no cache.
 pub(super) async fn submit(
     Path((org, id)): Path<(OrganizationId, UserId)>,
-    Submission { context, fields }: Submission,
+    Submission { mut context, fields }: Submission,
 ) -> PageResult {
     let found = VisibleAccount::load(&context, org, id).await?;
-    match create(&context, org, id, &fields).await {
+    let path = urls::NEW_ACCOUNT_TOKEN.replace("{org}", &org.to_string()).replace("{id}", &id.to_string());
+    let options = reauthentication(&context, &path).await?;
+    match create(&context, (org, id), &fields, options.is_none()).await {
         Ok(new) => Ok(show_secret(context, &found, &new)),
         Err(error) => {
+            let options = options.filter(|_| is_required(&error));
+            if options.is_some() {
+                keep_entries(&mut context, &path, &fields);
+            }
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
-            Ok(page(context, error.status(), &found, &form))
+            Ok(page(context, error.status(), &found, &form, options.as_deref()))
         }
     }
 }
 
-async fn create(context: &Context, org: OrganizationId, id: UserId, fields: &Fields) -> Result<NewToken> {
+async fn create(
+    context: &Context,
+    (org, id): (OrganizationId, UserId),
+    fields: &Fields,
+    is_recent: bool,
+) -> Result<NewToken> {
     let command = parse(context.texts(), fields, context.platform().clock().now())?;
+    require_for_token(&context.texts(), &command, is_recent)?;
     let accounts = context.platform().service_accounts();
     Ok(accounts.create_token(&context.caller, org, id, &command).await?.value)
 }
 
-fn page(context: Context, status: StatusCode, found: &VisibleAccount, form: &FormState) -> Response {
+fn page(
+    context: Context,
+    status: StatusCode,
+    found: &VisibleAccount,
+    form: &FormState,
+    reauthentication: Option<&[SignInOption]>,
+) -> Response {
     let texts = context.texts();
     let (org, id) = (found.account.organization_id, found.account.id);
     let create = texts.text("token-create");
@@ -62,6 +84,7 @@ fn page(context: Context, status: StatusCode, found: &VisibleAccount, form: &For
     let content = html! {
         (page_heading(&html! { (create) }, Some(&html! { (about) }), None))
         (error_summary(&texts, &form.summary(&FIELDS)))
+        @if let Some(options) = reauthentication { (sign_in_again(&texts, options)) }
         (post_form(&target, &html! {
             (token_fields(&texts, form))
             (form_actions(&texts, ButtonKind::Primary, &create, &urls::service_account(org, id)))
