@@ -88,8 +88,8 @@ pub fn shell(texts: &Texts, shell: &Shell, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (document_title(texts, shell)) }
-                @if let Some(href) = &shell.icon { link rel="icon" type="image/svg+xml" href=(href); }
                 @for href in &shell.stylesheets { link rel="stylesheet" href=(href); }
+                @if let Some(href) = &shell.icon { link rel="icon" type="image/svg+xml" href=(href); }
                 @if let Some(href) = &shell.script { script type="module" src=(href) {} }
                 @if let Some(href) = &shell.continue_at { meta http-equiv="refresh" content={ "0;url=" (href) }; }
                 @if let Some(seconds) = shell.refresh_seconds {
