@@ -21,7 +21,7 @@ use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::name::{DisplayName, Email, Language};
 use hexabase_core::notifier::{Envelope, Notification, Notifier, PlainName};
 use hexabase_core::platform::Authorization;
-use hexabase_core::queue::{DeadLetter, Delivery, TaskQueue};
+use hexabase_core::queue::{DeadLetter, Delivery, DeliveryPolicy, TaskQueue};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
@@ -209,11 +209,8 @@ impl TaskQueue for RecordingQueue {
     async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
         self.inner.extend_visibility(delivery).await
     }
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
-    }
-    fn max_deliveries(&self) -> u32 {
-        self.inner.max_deliveries()
+    fn delivery_policy(&self) -> DeliveryPolicy {
+        self.inner.delivery_policy()
     }
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
         self.inner.dead_letters(limit).await

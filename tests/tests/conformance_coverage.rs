@@ -107,3 +107,43 @@ fn the_included_implementations_are_found() {
         }
     }
 }
+
+/// Traits with more than [`MAX_REQUIRED_METHODS`].
+const LARGE_TRAITS: [&str; 1] = ["BillingProvider"];
+const MAX_REQUIRED_METHODS: usize = 12;
+
+/// Public traits in a source file, each with the number of its methods without a default.
+fn traits(text: &str) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(name) = line.trim_start().strip_prefix("pub trait ") else { continue };
+        let name: String = name.chars().take_while(|letter| letter.is_alphanumeric()).collect();
+        let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
+        let code = body.into_iter().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let required = code.split("fn ").skip(1).filter(|method| {
+            let end = method.find([';', '{']).map(|end| &method[end..=end]);
+            end == Some(";")
+        });
+        found.push((name, required.count()));
+    }
+    found
+}
+
+#[test]
+fn no_trait_that_others_implement_has_many_required_methods() {
+    let core = sources()
+        .into_iter()
+        .filter(|(path, _)| path.components().any(|part| part.as_os_str() == "hexabase-core"));
+    let all: Vec<(String, usize)> = core.flat_map(|(_, text)| traits(&text)).collect();
+    for expected in ["OrganizationStore", "KeyValueStore", "TaskQueue", "ClusterProvisioner"] {
+        let found = all.iter().find(|(name, _)| name == expected);
+        assert!(found.is_some_and(|(_, required)| *required > 1), "{expected}: {found:?}");
+    }
+    for (name, required) in all {
+        let is_large = required > MAX_REQUIRED_METHODS;
+        assert_eq!(is_large, LARGE_TRAITS.contains(&name.as_str()), "{name} has {required} required methods");
+    }
+}

@@ -16,7 +16,7 @@ use hexabase_core::model::{
 use hexabase_core::name::{DisplayName, Slug};
 use hexabase_core::page::PageRequest;
 use hexabase_core::platform::{Caller, CreateToken, Workload};
-use hexabase_core::store::{Commit as _, OrganizationStore as _};
+use hexabase_core::store::{Commit as _, EventStore as _};
 use hexabase_core::version::Version;
 
 use crate::test_env::{TestEnv, claims, dev, origin};

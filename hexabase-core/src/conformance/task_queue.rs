@@ -168,7 +168,7 @@ async fn fail_all_deliveries(queue: &dyn TaskQueue) {
 
 /// A message that failed the maximum number of times becomes a dead letter with the last reason.
 pub async fn a_message_that_keeps_failing_becomes_a_dead_letter(queue: &dyn TaskQueue) {
-    assert_eq!(queue.max_deliveries(), TEST_MAX_DELIVERIES);
+    assert_eq!(queue.delivery_policy().max_deliveries, TEST_MAX_DELIVERIES);
     fail_all_deliveries(queue).await;
     assert_empty(queue).await;
     let letters = queue.dead_letters(9).await.unwrap();

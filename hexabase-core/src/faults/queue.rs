@@ -8,7 +8,7 @@ use super::FaultPlan;
 use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::id::MessageId;
-use crate::queue::{DeadLetter, Delivery, TaskQueue};
+use crate::queue::{DeadLetter, Delivery, DeliveryPolicy, TaskQueue};
 
 /// A task queue with fault injection for every operation of the workers.
 #[derive(Debug)]
@@ -51,12 +51,8 @@ impl TaskQueue for FaultyQueue {
         self.plan.pass(self.inner.extend_visibility(delivery)).await
     }
 
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
-    }
-
-    fn max_deliveries(&self) -> u32 {
-        self.inner.max_deliveries()
+    fn delivery_policy(&self) -> DeliveryPolicy {
+        self.inner.delivery_policy()
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {

@@ -23,9 +23,10 @@ use crate::page::{Page, PageRequest};
 use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
-    AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PhaseCount, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore,
-    SealedValue, SearchStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    AccessStore, AlertStore, BillingStore, Commit, CredentialStore, EventStore, HostStore, Lease, LeaseStore,
+    MemberStore, MeteredWorkspace, OrganizationStore, OutboxStore, PhaseCount, PlanStore, PruneCutoffs,
+    RunningWorkspace, SealedKind, SealedStore, SealedValue, SearchStore, UsageStore, UserStore, WorkStore,
+    WorkspaceStore,
 };
 
 mockall::mock! {
@@ -145,6 +146,38 @@ mockall::mock! {
         async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts>;
         async fn count_created_organizations(&self, user: UserId) -> Result<u32>;
         async fn count_created_workspaces(&self, user: UserId) -> Result<BTreeMap<PlanId, u32>>;
+        async fn find_service_account(
+            &self,
+            organization: OrganizationId,
+            id: UserId,
+        ) -> Result<Option<ServiceAccount>>;
+        async fn list_service_accounts(
+            &self,
+            organization: OrganizationId,
+            page: &PageRequest,
+        ) -> Result<Page<ServiceAccount>>;
+        async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>>;
+    }
+
+    #[async_trait]
+    impl EventStore for TenantStore {
+        async fn list_audit_events(
+            &self,
+            organization: OrganizationId,
+            filter: &AuditFilter,
+            page: &PageRequest,
+        ) -> Result<Page<AuditEvent>>;
+        async fn list_events(
+            &self,
+            organization: OrganizationId,
+            after: Option<EventId>,
+            limit: usize,
+        ) -> Result<Vec<Event>>;
+        async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>>;
+    }
+
+    #[async_trait]
+    impl MemberStore for TenantStore {
         async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>>;
         async fn list_members(
             &self,
@@ -169,30 +202,6 @@ mockall::mock! {
             organization: OrganizationId,
             page: &PageRequest,
         ) -> Result<Page<Invitation>>;
-        async fn find_service_account(
-            &self,
-            organization: OrganizationId,
-            id: UserId,
-        ) -> Result<Option<ServiceAccount>>;
-        async fn list_service_accounts(
-            &self,
-            organization: OrganizationId,
-            page: &PageRequest,
-        ) -> Result<Page<ServiceAccount>>;
-        async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>>;
-        async fn list_audit_events(
-            &self,
-            organization: OrganizationId,
-            filter: &AuditFilter,
-            page: &PageRequest,
-        ) -> Result<Page<AuditEvent>>;
-        async fn list_events(
-            &self,
-            organization: OrganizationId,
-            after: Option<EventId>,
-            limit: usize,
-        ) -> Result<Vec<Event>>;
-        async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>>;
     }
 
     #[async_trait]
@@ -312,15 +321,19 @@ mockall::mock! {
 
     #[async_trait]
     impl WorkStore for TenantStore {
-        async fn claim_outbox(
+        async fn list_due_workspaces(
             &self,
-            limit: usize,
             now: Timestamp,
-            claim_ttl: Duration,
-        ) -> Result<Vec<OutboxMessage>>;
-        async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()>;
-        async fn count_outbox(&self) -> Result<u64>;
-        async fn oldest_in_outbox(&self) -> Result<Option<MessageId>>;
+            limit: usize,
+        ) -> Result<Vec<(OrganizationId, WorkspaceId)>>;
+        async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64>;
+        async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
+        async fn count_by_phase(&self) -> Result<Vec<PhaseCount>>;
+        async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64>;
+    }
+
+    #[async_trait]
+    impl LeaseStore for TenantStore {
         async fn acquire_lease(
             &self,
             name: &str,
@@ -331,15 +344,19 @@ mockall::mock! {
         async fn renew_lease(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<bool>;
         async fn release_lease(&self, lease: &Lease) -> Result<()>;
         async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>>;
-        async fn list_due_workspaces(
+    }
+
+    #[async_trait]
+    impl OutboxStore for TenantStore {
+        async fn claim_outbox(
             &self,
-            now: Timestamp,
             limit: usize,
-        ) -> Result<Vec<(OrganizationId, WorkspaceId)>>;
-        async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64>;
-        async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
-        async fn count_by_phase(&self) -> Result<Vec<PhaseCount>>;
-        async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64>;
+            now: Timestamp,
+            claim_ttl: Duration,
+        ) -> Result<Vec<OutboxMessage>>;
+        async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()>;
+        async fn count_outbox(&self) -> Result<u64>;
+        async fn oldest_in_outbox(&self) -> Result<Option<MessageId>>;
     }
 
     #[async_trait]

@@ -10,7 +10,8 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
 use super::{
-    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, NEVER_ACKNOWLEDGED, TaskQueue,
+    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, DeliveryPolicy, NEVER_ACKNOWLEDGED,
+    TaskQueue,
 };
 use crate::changeset::OutboxMessage;
 use crate::clock::{Clock, after, until};
@@ -229,12 +230,8 @@ impl TaskQueue for MemoryQueue {
         Ok(())
     }
 
-    fn visibility(&self) -> Duration {
-        self.visibility
-    }
-
-    fn max_deliveries(&self) -> u32 {
-        self.max_deliveries
+    fn delivery_policy(&self) -> DeliveryPolicy {
+        DeliveryPolicy { visibility: self.visibility, max_deliveries: self.max_deliveries }
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {

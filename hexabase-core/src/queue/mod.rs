@@ -84,11 +84,8 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn extend_visibility(&self, delivery: &Delivery) -> Result<()>;
 
-    /// Time for which a received message stays invisible to other workers.
-    fn visibility(&self) -> Duration;
-
-    /// Number of deliveries before a message becomes a dead letter.
-    fn max_deliveries(&self) -> u32;
+    /// Returns the times and numbers that apply to every delivery.
+    fn delivery_policy(&self) -> DeliveryPolicy;
 
     /// Lists the dead letters, oldest first, at most `limit`.
     ///
@@ -126,6 +123,15 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` if the queue does not respond.
     async fn count_dead_letters(&self) -> Result<u64>;
+}
+
+/// Times and numbers that apply to every delivery of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryPolicy {
+    /// Time for which a received message stays invisible to other workers.
+    pub visibility: Duration,
+    /// Number of deliveries before a message becomes a dead letter.
+    pub max_deliveries: u32,
 }
 
 /// A received message.

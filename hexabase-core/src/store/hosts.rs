@@ -1,21 +1,21 @@
-use async_trait::async_trait;
-
 use crate::error::Result;
 use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
+use crate::store::decorator::store_part;
 
-/// Host clusters that operators registered.
-#[async_trait]
-pub trait HostStore: Send + Sync {
-    /// Finds a registered host cluster.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>>;
+store_part! {
+    /// Host clusters that operators registered.
+    pub trait HostStore {
+        /// Finds a registered host cluster.
+        ///
+        /// # Errors
+        /// `Unavailable`.
+        async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>>;
 
-    /// Lists all registered host clusters, ordered by name.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn list_hosts(&self) -> Result<Vec<RegisteredHost>>;
+        /// Lists all registered host clusters, ordered by name.
+        ///
+        /// # Errors
+        /// `Unavailable`.
+        async fn list_hosts(&self) -> Result<Vec<RegisteredHost>>;
+    }
 }

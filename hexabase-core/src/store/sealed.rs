@@ -1,8 +1,7 @@
 use std::fmt;
 
-use async_trait::async_trait;
-
 use crate::error::Result;
+use crate::store::decorator::store_part;
 
 /// Kinds of data that the store keeps sealed with the master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,27 +36,28 @@ impl fmt::Debug for SealedValue {
     }
 }
 
-/// Sealed data of all records, for the rotation of the master key.
-#[async_trait]
-pub trait SealedStore: Send + Sync {
-    /// Lists the sealed data of a kind in a stable order, after the record with the key `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// `Unavailable`, and `Invalid` if `after` is not a key of this kind.
-    async fn list_sealed(
-        &self,
-        kind: SealedKind,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<Vec<SealedValue>>;
+store_part! {
+    /// Sealed data of all records, for the rotation of the master key.
+    pub trait SealedStore {
+        /// Lists the sealed data of a kind in a stable order, after the record with the key `after`, at most `limit`.
+        ///
+        /// # Errors
+        /// `Unavailable`, and `Invalid` if `after` is not a key of this kind.
+        async fn list_sealed(
+            &self,
+            kind: SealedKind,
+            after: Option<String>,
+            limit: usize,
+        ) -> Result<Vec<SealedValue>>;
 
-    /// Replaces sealed data by `new`, provided that it is still as it was listed. Nothing else of the record changes,
-    /// except that the version of a host is incremented.
-    ///
-    /// # Behaviour
-    /// - Returns `false` and changes nothing if the data has changed, or the record was deleted.
-    ///
-    /// # Errors
-    /// `Unavailable`, and `Invalid` if `listed` has a key of another kind.
-    async fn replace_sealed(&self, kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> Result<bool>;
+        /// Replaces sealed data by `new`, provided that it is still as it was listed. Nothing else of the record changes,
+        /// except that the version of a host is incremented.
+        ///
+        /// # Behaviour
+        /// - Returns `false` and changes nothing if the data has changed, or the record was deleted.
+        ///
+        /// # Errors
+        /// `Unavailable`, and `Invalid` if `listed` has a key of another kind.
+        async fn replace_sealed(&self, kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> Result<bool>;
+    }
 }

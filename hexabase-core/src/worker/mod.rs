@@ -131,7 +131,7 @@ impl Worker {
         let mut queue = FairQueue::new(self.concurrency);
         let (mut in_flight, mut background) = (FuturesUnordered::new(), FuturesUnordered::new());
         let mut receiving = Fuse::terminated();
-        let mut extension_timer = inner.clock.sleep(inner.queue.visibility() / 3).fuse();
+        let mut extension_timer = inner.clock.sleep(inner.queue.delivery_policy().visibility / 3).fuse();
         while !stop_signal.is_set() {
             while let Some(delivery) = queue.start_next() {
                 let organization = delivery.message.organization_id;
@@ -153,7 +153,7 @@ impl Worker {
                 }
                 () = extension_timer => {
                     background.push(extend_all(inner, queue.waiting()).boxed());
-                    extension_timer = inner.clock.sleep(inner.queue.visibility() / 3).fuse();
+                    extension_timer = inner.clock.sleep(inner.queue.delivery_policy().visibility / 3).fuse();
                 }
             }
         }
@@ -257,7 +257,7 @@ async fn process(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: D
         Err(error) => {
             telemetry::record_message(topic, "returned");
             // Of its last delivery it becomes a dead letter.
-            if delivery.attempt < inner.queue.max_deliveries() {
+            if delivery.attempt < inner.queue.delivery_policy().max_deliveries {
                 telemetry::record_requeue(RequeueReason::after_error(error));
             }
             tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "processing message failed; returned to queue");
@@ -277,7 +277,7 @@ async fn process(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: D
 /// Extends the visibility of a message while work on it continues. Never returns.
 async fn extend_visibility_periodically(inner: &PlatformInner, delivery: &Delivery) {
     loop {
-        inner.clock.sleep(inner.queue.visibility() / 3).await;
+        inner.clock.sleep(inner.queue.delivery_policy().visibility / 3).await;
         extend_visibility(inner, delivery).await;
     }
 }

@@ -30,7 +30,8 @@ use hexabase_core::changeset::OutboxMessage;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::MessageId;
 use hexabase_core::queue::{
-    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, NEVER_ACKNOWLEDGED, TaskQueue,
+    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, DeliveryPolicy, NEVER_ACKNOWLEDGED,
+    TaskQueue,
 };
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::Timestamp;
@@ -484,12 +485,8 @@ impl TaskQueue for NatsQueue {
         self.acknowledge(&delivery.receipt, "+WPI".to_owned()).await
     }
 
-    fn visibility(&self) -> Duration {
-        self.config.visibility
-    }
-
-    fn max_deliveries(&self) -> u32 {
-        self.config.max_deliveries
+    fn delivery_policy(&self) -> DeliveryPolicy {
+        DeliveryPolicy { visibility: self.config.visibility, max_deliveries: self.config.max_deliveries }
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {

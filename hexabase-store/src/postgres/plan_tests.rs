@@ -9,7 +9,9 @@ use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::AuditFilter;
 use hexabase_core::page::{PageRequest, time_position};
-use hexabase_core::store::{Commit as _, OrganizationStore as _, PruneCutoffs, WorkStore as _};
+use hexabase_core::store::{
+    Commit as _, EventStore as _, OrganizationStore as _, PruneCutoffs, WorkStore as _,
+};
 use hexabase_test_servers::Postgres;
 use jiff::Timestamp;
 use serde_json::Value as Json;

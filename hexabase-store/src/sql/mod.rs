@@ -9,8 +9,12 @@ mod billing;
 mod cells;
 mod commit;
 mod credentials;
+mod events;
 mod hosts;
+mod leases;
+mod members;
 mod organizations;
+mod outbox;
 mod plans;
 pub(crate) mod prune;
 mod records;
@@ -39,7 +43,7 @@ pub(crate) use commit::{Expect, Step, Target};
 #[cfg(test)]
 pub(crate) use credentials::list_security_events;
 #[cfg(test)]
-pub(crate) use organizations::search_audit_events;
+pub(crate) use events::search_audit_events;
 pub(crate) use statement::{Query, Scope, Value};
 pub(crate) use table::{Stored, select};
 #[cfg(test)]

@@ -6,7 +6,9 @@ use hexabase_core::ErrorKind;
 use hexabase_core::changeset::{Changeset, OutboxMessage, Topic};
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::{MessageId, TypedId as _};
-use hexabase_core::store::{Commit as _, OrganizationStore as _, UserStore as _, WorkStore as _};
+use hexabase_core::store::{
+    Commit as _, LeaseStore as _, OrganizationStore as _, OutboxStore as _, UserStore as _,
+};
 use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::{Forwarder, Postgres};
 use uuid::Uuid;

@@ -16,8 +16,8 @@ use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{AlertRule, Membership, OrganizationRole, PlanUsers, Session};
 use crate::name::ProviderName;
 use crate::store::{
-    AccessStore as _, AlertStore as _, Commit as _, CredentialStore as _, PlanStore as _, UserStore as _,
-    WorkStore as _, WorkspaceStore as _,
+    AccessStore as _, AlertStore as _, Commit as _, CredentialStore as _, LeaseStore as _, PlanStore as _,
+    UserStore as _, WorkspaceStore as _,
 };
 use crate::version::Version;
 

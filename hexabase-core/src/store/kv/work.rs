@@ -1,123 +1,20 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::key::after_prefix;
 use super::view::{Reads as _, Space};
-use super::{Item, KvTenantStore, LeaseRow, Section, transact};
-use crate::changeset::{OutboxMessage, RecordKey};
-use crate::clock::after;
+use super::{KvTenantStore, transact};
+use crate::changeset::RecordKey;
 use crate::error::Result;
-use crate::id::{MessageId, OrganizationId, WorkspaceId};
+use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::Workspace;
 use crate::name::HostClusterName;
-use crate::store::{Lease, PhaseCount, PruneCutoffs, WorkStore};
+use crate::store::{PhaseCount, PruneCutoffs, WorkStore};
 
 #[async_trait]
 impl<S: Space> WorkStore for KvTenantStore<S> {
-    async fn claim_outbox(
-        &self,
-        limit: usize,
-        now: Timestamp,
-        claim_ttl: Duration,
-    ) -> Result<Vec<OutboxMessage>> {
-        transact!(self, |transaction| {
-            // Another relay reads and writes the same messages, so that only one of both claims them.
-            let view = transaction.unchanged();
-            let mut messages = view.cursor(Section::Message.key(&[]));
-            let mut blocked = BTreeSet::new();
-            let mut claimed: Vec<OutboxMessage> = Vec::new();
-            while claimed.len() < limit {
-                let Some(item) = messages.next().await? else { break };
-                let Item::Message(message, claimed_until) = &*item else { continue };
-                if *claimed_until > now {
-                    blocked.extend(message.workspace_id);
-                } else if message.workspace_id.is_none_or(|workspace| !blocked.contains(&workspace)) {
-                    claimed.push(message.clone());
-                }
-            }
-            for message in &claimed {
-                let key = Section::Message.key(&[&message.id]);
-                transaction.item(&key).await?;
-                transaction.put(key, Item::Message(message.clone(), after(now, claim_ttl)));
-            }
-            claimed
-        })
-    }
-
-    async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()> {
-        transact!(self, |transaction| {
-            ids.iter().for_each(|id| transaction.remove(Section::Message.key(&[id])));
-        })
-    }
-
-    async fn count_outbox(&self) -> Result<u64> {
-        let view = self.space.view().await?;
-        let mut messages = view.cursor(Section::Message.key(&[]));
-        let mut count = 0;
-        while messages.next().await?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    async fn oldest_in_outbox(&self) -> Result<Option<MessageId>> {
-        let view = self.space.view().await?;
-        let oldest = view.cursor(Section::Message.key(&[])).expecting(1).next().await?;
-        Ok(oldest
-            .and_then(|item| if let Item::Message(message, _) = &*item { Some(message.id) } else { None }))
-    }
-
-    async fn acquire_lease(
-        &self,
-        name: &str,
-        holder: &str,
-        now: Timestamp,
-        ttl: Duration,
-    ) -> Result<Option<Lease>> {
-        let expires_at = after(now, ttl);
-        transact!(self, |transaction| {
-            let known = transaction.lease(name).await?;
-            let is_free = known.as_ref().is_none_or(|lease| {
-                lease.holder.as_deref().is_none_or(|by| by == holder) || lease.expires_at <= now
-            });
-            if is_free {
-                let (name, holder) = (name.to_owned(), Some(holder.to_owned()));
-                let token = known.map_or(1, |lease| lease.token + 1);
-                transaction.put_lease(LeaseRow { name: name.clone(), holder, token, expires_at });
-                Some(Lease { name, token, expires_at })
-            } else {
-                None
-            }
-        })
-    }
-
-    async fn renew_lease(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<bool> {
-        transact!(self, |transaction| {
-            transaction.change_lease(lease, |row| row.expires_at = after(now, ttl)).await?
-        })
-    }
-
-    async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        // The row stays without a holder, so that tokens keep increasing.
-        transact!(self, |transaction| {
-            transaction.change_lease(lease, |row| row.holder = None).await?;
-        })
-    }
-
-    async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
-        let view = self.space.view().await?;
-        let active = |item: &Item| match item {
-            Item::Lease(row) if row.holder.is_some() && row.expires_at > now => {
-                Some(Lease { name: row.name.clone(), token: row.token, expires_at: row.expires_at })
-            }
-            _ => None,
-        };
-        view.cursor(Section::Lease.key(&[])).collect(limit, active).await
-    }
-
     async fn list_due_workspaces(
         &self,
         now: Timestamp,
