@@ -25,7 +25,9 @@ use crate::secret::VerifierHash;
 use crate::version::Version;
 pub use outbox::{OutboxMessage, Topic};
 pub(crate) use record::Stored;
-pub use record::{Record, RecordKey, SpentRefresh};
+#[doc(hidden)]
+pub use record::content;
+pub use record::{Record, RecordKey, RecordKeyPart, SpentRefresh};
 
 /// One atomic change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -41,11 +41,57 @@ pub(crate) trait Stored: Clone {
     fn of(record: &Record) -> Option<&Self>;
 }
 
+/// Part of a [`RecordKey`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordKeyPart {
+    /// Id or name.
+    Text(String),
+    /// Start of an hour.
+    Time(Timestamp),
+}
+
+impl From<&Hour> for RecordKeyPart {
+    fn from(hour: &Hour) -> Self {
+        Self::Time(hour.start())
+    }
+}
+
+macro_rules! text_parts {
+    ($($type:ty),+ $(,)?) => {$(
+        impl From<&$type> for RecordKeyPart {
+            fn from(part: &$type) -> Self {
+                Self::Text(part.to_string())
+            }
+        }
+    )+};
+}
+
+text_parts!(
+    AlertRuleId,
+    AssignmentId,
+    EventId,
+    GroupId,
+    HostClusterName,
+    InvitationId,
+    OrganizationId,
+    ProjectId,
+    ProviderName,
+    RoleId,
+    SessionId,
+    Slug,
+    String,
+    TaskId,
+    TokenId,
+    UserId,
+    VerifierHash,
+    WorkspaceId,
+);
+
 /// Declares the kinds of records: variant and its content, type, tag of the keys, text for error messages, and the key
 /// with the value of each part.
 macro_rules! records {
     ($(
-        $variant:ident($content:ty) of $type:ty = $tag:literal, $noun:literal, |$it:ident|
+        $variant:ident($content:ty) of $type:ident = $tag:literal, $noun:literal, |$it:ident|
             $(#[$record_doc:meta])* record,
             $(#[$key_doc:meta])* key $(($($part:ident: $part_type:ty = $value:expr),+))?;
     )+) => {
@@ -102,6 +148,14 @@ macro_rules! records {
                 }
             }
 
+            /// The parts of the key, for stores with tables.
+            #[must_use]
+            pub fn parts(&self) -> Vec<RecordKeyPart> {
+                match self {
+                    $(Self::$variant $(($($part),+))? => vec![$($($part.into()),+)?],)+
+                }
+            }
+
             /// Appends the key in a form that sorts by kind and then by the parts of the key.
             pub(crate) fn write(&self, key: &mut Key) {
                 match self {
@@ -111,6 +165,40 @@ macro_rules! records {
                     })+
                 }
             }
+        }
+
+        /// Types of the records, by kind.
+        #[doc(hidden)]
+        pub mod content {
+            $(pub type $variant = super::$type;)+
+        }
+
+        /// Evaluates an expression for the content of a [`Record`], whatever its kind.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! __with_record {
+            ($record:expr, |$inner:ident| $body:expr) => {
+                match $record {
+                    $($crate::changeset::Record::$variant($inner) => {
+                        let $inner: &$crate::changeset::content::$variant = $inner;
+                        $body
+                    })+
+                }
+            };
+        }
+
+        /// Evaluates an expression for the type of the record that a [`RecordKey`] is for.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! __with_record_type {
+            ($key:expr, |$record_type:ident| $body:expr) => {
+                match $key {
+                    $($crate::changeset::RecordKey::$variant { .. } => {
+                        type $record_type = $crate::changeset::content::$variant;
+                        $body
+                    })+
+                }
+            };
         }
 
         $(

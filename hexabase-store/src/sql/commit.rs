@@ -1,19 +1,16 @@
 //! Conversion of a changeset into the steps of one transaction, as a pure function.
 
-use std::fmt;
-
 use hexabase_core::changeset::{
-    Changeset, IdempotencyRecord, Precondition, Record, RecordKey, SpentRefresh, Write,
+    Changeset, IdempotencyRecord, Precondition, Record, RecordKey, RecordKeyPart, Write,
 };
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
-    AlertRule, ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Inventory,
-    Invitation, Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost,
-    SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
-    WebhookEvent, Workspace,
+    ApiToken, BillingAccount, Member, Membership, Organization, PlanUsers, RegisteredHost, Session,
+    StoredPlans, User, Workspace,
 };
 use hexabase_core::name::PlanId;
+use hexabase_core::{__with_record, __with_record_type};
 use jiff::Timestamp;
 use sqlx::error::ErrorKind;
 
@@ -112,54 +109,6 @@ impl Step {
     }
 }
 
-/// Evaluates an expression for the record inside a [`Record`].
-macro_rules! with_record {
-    ($record:expr, |$inner:ident| $body:expr) => {
-        match $record {
-            Record::User($inner) => $body,
-            Record::Identity($inner) => $body,
-            Record::Session($inner) => $body,
-            Record::SpentRefresh($inner) => $body,
-            Record::ApiToken($inner) => $body,
-            Record::SecurityEvent($inner) => $body,
-            Record::SigningKey($inner) => $body,
-            Record::Host($inner) => {
-                let $inner = &**$inner;
-                $body
-            }
-            Record::Plans($inner) => {
-                let $inner = &**$inner;
-                $body
-            }
-            Record::Organization($inner) => $body,
-            Record::BillingAccount($inner) => {
-                let $inner = &**$inner;
-                $body
-            }
-            Record::WebhookEvent($inner) => $body,
-            Record::UsageHour($inner) => $body,
-            Record::UsageReport($inner) => $body,
-            Record::MeteredHour($inner) => $body,
-            Record::Member($inner) => $body,
-            Record::Invitation($inner) => $body,
-            Record::ServiceAccount($inner) => $body,
-            Record::Inventory($inner) => $body,
-            Record::Workspace($inner) => {
-                let $inner = &**$inner;
-                $body
-            }
-            Record::Group($inner) => $body,
-            Record::Membership($inner) => $body,
-            Record::Project($inner) => $body,
-            Record::Role($inner) => $body,
-            Record::Assignment($inner) => $body,
-            Record::AlertRule($inner) => $body,
-            Record::Task($inner) => $body,
-            Record::Event($inner) => $body,
-        }
-    };
-}
-
 /// Returns the steps of a changeset.
 pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
     let Changeset { mut preconditions, mut writes, audit, messages, idempotency } = changeset;
@@ -254,7 +203,8 @@ fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Res
         }
     };
     if let Some(record) = take_update(&key) {
-        let (query, table) = with_record!(&record, |inner| (update(inner, Some(version))?, table_of(inner)));
+        let (query, table) =
+            __with_record!(&record, |inner| (update(inner, Some(version))?, table_of(inner)));
         return Ok(Step::new(query, noun, Expect::VersionUnchanged, Target::row(table, key)));
     }
     let version = i64::try_from(version.number()).unwrap_or(i64::MAX);
@@ -317,17 +267,17 @@ fn plan_unused(plan: &PlanId, users: &PlanUsers) -> Query {
 fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
     match write {
         Write::Insert(record) => {
-            let (query, table) = with_record!(&record, |inner| (insert(inner)?, table_of(inner)));
+            let (query, table) = __with_record!(&record, |inner| (insert(inner)?, table_of(inner)));
             let key = record.key();
             steps.push(Step::new(query, key.noun(), Expect::Inserted, Target::row(table, key)));
         }
         Write::Update(record) => {
-            let (query, table) = with_record!(&record, |inner| (update(inner, None)?, table_of(inner)));
+            let (query, table) = __with_record!(&record, |inner| (update(inner, None)?, table_of(inner)));
             let key = record.key();
             steps.push(Step::new(query, key.noun(), Expect::Updated, Target::row(table, key)));
         }
         Write::Put(record) => {
-            let (query, table) = with_record!(&record, |inner| (put(inner)?, table_of(inner)));
+            let (query, table) = __with_record!(&record, |inner| (put(inner)?, table_of(inner)));
             let key = record.key();
             steps.push(Step::new(query, key.noun(), Expect::Inserted, Target::row(table, key)));
         }
@@ -364,46 +314,13 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
 }
 
 fn delete_by(key: &RecordKey) -> (Query, &'static str) {
-    fn text(part: &dyn fmt::Display) -> Value {
-        Value::Text(Some(part.to_string()))
+    let value = |part| match part {
+        RecordKeyPart::Text(text) => Value::Text(Some(text)),
+        RecordKeyPart::Time(time) => Value::Time(Some(time)),
+    };
+    let mut values: Vec<Value> = key.parts().into_iter().map(value).collect();
+    if values.is_empty() {
+        values.push(Value::Text(Some(PLANS_ID.to_owned())));
     }
-    fn time(hour: &Hour) -> Value {
-        Value::Time(Some(hour.start()))
-    }
-    fn keyed<T: Stored>(key: Vec<Value>) -> (Query, &'static str) {
-        (delete::<T>(key), T::TABLE.name)
-    }
-    fn of<T: Stored>(parts: &[&dyn fmt::Display]) -> (Query, &'static str) {
-        keyed::<T>(parts.iter().map(|part| text(part)).collect())
-    }
-    match key {
-        RecordKey::User(id) => of::<User>(&[id]),
-        RecordKey::Identity(provider, subject) => of::<Identity>(&[provider, subject]),
-        RecordKey::Session(id) => of::<Session>(&[id]),
-        RecordKey::SpentRefresh(session, hash) => of::<SpentRefresh>(&[session, hash]),
-        RecordKey::ApiToken(id) => of::<ApiToken>(&[id]),
-        RecordKey::SecurityEvent(user, id) => of::<SecurityEvent>(&[user, id]),
-        RecordKey::SigningKey(kid) => of::<SigningKey>(&[kid]),
-        RecordKey::Host(name) => of::<RegisteredHost>(&[name]),
-        RecordKey::Plans => of::<StoredPlans>(&[&PLANS_ID]),
-        RecordKey::Organization(id) => of::<Organization>(&[id]),
-        RecordKey::BillingAccount(org) => of::<BillingAccount>(&[org]),
-        RecordKey::WebhookEvent(id) => of::<WebhookEvent>(&[id]),
-        RecordKey::UsageHour(org, hour, ws) => keyed::<UsageHour>(vec![text(org), time(hour), text(ws)]),
-        RecordKey::UsageReport(org, hour) => keyed::<UsageReport>(vec![text(org), time(hour)]),
-        RecordKey::MeteredHour(hour) => keyed::<MeteredHour>(vec![time(hour)]),
-        RecordKey::Member(org, user) => of::<Member>(&[org, user]),
-        RecordKey::Invitation(org, id) => of::<Invitation>(&[org, id]),
-        RecordKey::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),
-        RecordKey::Inventory(org, name) => of::<Inventory>(&[org, name]),
-        RecordKey::Workspace(org, id) => of::<Workspace>(&[org, id]),
-        RecordKey::Group(org, ws, id) => of::<Group>(&[org, ws, id]),
-        RecordKey::Membership(org, ws, group, user) => of::<Membership>(&[org, ws, group, user]),
-        RecordKey::Project(org, ws, id) => of::<Project>(&[org, ws, id]),
-        RecordKey::Role(org, ws, id) => of::<CustomRole>(&[org, ws, id]),
-        RecordKey::Assignment(org, ws, id) => of::<Assignment>(&[org, ws, id]),
-        RecordKey::AlertRule(org, ws, id) => of::<AlertRule>(&[org, ws, id]),
-        RecordKey::Task(org, ws, id) => of::<Task>(&[org, ws, id]),
-        RecordKey::Event(org, id) => of::<Event>(&[org, id]),
-    }
+    __with_record_type!(key, |T| (delete::<T>(values), T::TABLE.name))
 }
