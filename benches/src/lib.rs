@@ -16,10 +16,33 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Number of rounds in which the operation and its floor alternate.
-const ROUNDS: usize = 41;
-/// Minimum duration of a round, so that the resolution of the clock does not matter.
-const MIN_ROUND_DURATION: Duration = Duration::from_millis(2);
+/// Rounds in which an operation and its floor alternate.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounds {
+    /// Number of rounds.
+    pub count: usize,
+    /// Minimum duration of a round. An operation is repeated until a round takes that long.
+    pub min_duration: Duration,
+}
+
+impl Rounds {
+    /// So many that the resolution of the clock does not matter.
+    pub const DEFAULT: Self = Self { count: 41, min_duration: Duration::from_millis(2) };
+    /// So many that a difference of a few percent can be shown.
+    pub const MANY: Self = Self { count: 101, min_duration: Duration::from_millis(20) };
+
+    /// Returns how often an operation is executed in a round.
+    fn repetitions<T>(self, work: &mut impl FnMut() -> T) -> u32 {
+        let mut count = 1;
+        loop {
+            let took = time_per_execution(work, count) * count;
+            if took >= self.min_duration || count >= 1 << 24 {
+                return count;
+            }
+            count *= 2;
+        }
+    }
+}
 
 /// Target of a benchmark.
 #[derive(Debug, Clone, Copy)]
@@ -70,26 +93,24 @@ pub fn other_workspaces(workspaces: usize) -> String {
     )
 }
 
-/// Measures an operation and its floor alternately. Each is repeated until a round takes two milliseconds.
-pub fn alternate<A, B>(mut ours: impl FnMut() -> A, mut floor: impl FnMut() -> B) -> Comparison {
-    let (count, floor_count) = (repetitions(&mut ours), repetitions(&mut floor));
-    let (mut durations, mut floors) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
-    for _ in 0..ROUNDS {
+/// Measures an operation and its floor alternately, in [`Rounds::DEFAULT`].
+pub fn alternate<A, B>(ours: impl FnMut() -> A, floor: impl FnMut() -> B) -> Comparison {
+    alternate_in(Rounds::DEFAULT, ours, floor)
+}
+
+/// Measures an operation and its floor alternately.
+pub fn alternate_in<A, B>(
+    rounds: Rounds,
+    mut ours: impl FnMut() -> A,
+    mut floor: impl FnMut() -> B,
+) -> Comparison {
+    let (count, floor_count) = (rounds.repetitions(&mut ours), rounds.repetitions(&mut floor));
+    let (mut durations, mut floors) = (Vec::with_capacity(rounds.count), Vec::with_capacity(rounds.count));
+    for _ in 0..rounds.count {
         durations.push(time_per_execution(&mut ours, count));
         floors.push(time_per_execution(&mut floor, floor_count));
     }
     Comparison { ours: median(durations), floor: median(floors) }
-}
-
-fn repetitions<T>(work: &mut impl FnMut() -> T) -> u32 {
-    let mut count = 1;
-    loop {
-        let took = time_per_execution(work, count) * count;
-        if took >= MIN_ROUND_DURATION || count >= 1 << 24 {
-            return count;
-        }
-        count *= 2;
-    }
 }
 
 fn time_per_execution<T>(work: &mut impl FnMut() -> T, count: u32) -> Duration {

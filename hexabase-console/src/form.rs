@@ -161,10 +161,10 @@ fn page_error(error: ApiError) -> Response {
 /// own, such as buttons in tables, lead to the start page.
 fn sign_in_again(parts: &Parts, state: &ConsoleState, fields: &Fields) -> Response {
     let template = RequestContext::of(&parts.extensions).route.clone();
-    if template == urls::SIGN_OUT {
+    if *template == *urls::SIGN_OUT {
         return Redirect::to(&urls::signed_out()).into_response();
     }
-    let has_page = routes().iter().any(|route| route.method == Method::GET && route.path == template);
+    let has_page = routes().iter().any(|route| route.method == Method::GET && route.path == &*template);
     if !has_page {
         return Redirect::to(&urls::sign_in_for(urls::HOME)).into_response();
     }

@@ -74,6 +74,7 @@ pub(crate) fn start_logging(format: LogFormat, traces: Option<&TraceExport>) -> 
             .with_tracer(traces.tracer())
             .with_location(false)
             .with_threads(false)
+            .with_target(false)
             .with_tracked_inactivity(false)
             // Contexts of OpenTelemetry are read from the current span.
             .with_context_activation(false)

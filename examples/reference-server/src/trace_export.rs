@@ -7,9 +7,10 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_core::trace::{TraceParent, TracePropagation};
 use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
+    SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+    TracerProvider as _,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_otlp::{
     Protocol, SpanExporter as OtlpExporter, WithExportConfig as _, WithHttpConfig as _,
 };
@@ -145,15 +146,16 @@ fn name_request(span: &mut SpanData) {
                 route = attribute.value.to_string();
                 "http.route"
             }
+            "status" => {
+                if matches!(attribute.value, Value::I64(500..)) {
+                    span.status = Status::error("");
+                }
+                "http.response.status_code"
+            }
             "id" => "hexabase.request.id",
             _ => continue,
         };
         attribute.key = conventional.into();
-    }
-    // The access log has the status.
-    let mut logged = span.events.iter().flat_map(|event| &event.attributes);
-    if let Some(status) = logged.rfind(|attribute| attribute.key.as_str() == "status") {
-        span.attributes.push(KeyValue::new("http.response.status_code", status.value.clone()));
     }
     span.name = Cow::Owned(format!("{method} {route}").trim_end().to_owned());
 }
@@ -185,5 +187,50 @@ impl TracePropagation for ExportedSpans {
         );
         // Fails for spans that the log filter excludes, which are not exported.
         let _ = span.set_parent(Context::new().with_remote_span_context(remote));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
+    use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+    use super::name_request;
+
+    #[test]
+    fn requests_are_named_by_the_conventions_and_failed_from_500_on() {
+        for (status, expected) in [(499, Status::Unset), (500, Status::error("")), (503, Status::error(""))] {
+            let mut span = request_span(status);
+            name_request(&mut span);
+            let keys: Vec<_> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+            assert_eq!(keys, ["http.request.method", "http.route", "http.response.status_code"]);
+            assert_eq!((&*span.name, span.span_kind), ("GET /healthz", SpanKind::Server));
+            assert_eq!(span.status, expected, "{status}");
+        }
+    }
+
+    fn request_span(status: i64) -> SpanData {
+        SpanData {
+            span_context: SpanContext::empty_context(),
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: "http".into(),
+            start_time: SystemTime::UNIX_EPOCH,
+            end_time: SystemTime::UNIX_EPOCH,
+            attributes: vec![
+                KeyValue::new("method", "GET"),
+                KeyValue::new("route", "/healthz"),
+                KeyValue::new("status", status),
+            ],
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: Default::default(),
+        }
     }
 }

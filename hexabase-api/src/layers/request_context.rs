@@ -19,7 +19,7 @@ pub struct RequestContext {
     /// Id of the request: from `X-Request-Id`, or a new one.
     pub id: String,
     /// Path template of the route, without the path that the API is mounted under; empty if no route matches.
-    pub route: String,
+    pub route: Arc<str>,
     /// Path that the API is mounted under, such as `/hexabase`; empty at the root.
     pub mount: String,
     /// Preferences of the browser, for pages.
@@ -83,7 +83,7 @@ pub fn server_path(path: &str) -> String {
 pub async fn request_context(State(platform): State<Platform>, mut request: Request, next: Next) -> Response {
     let mount = mount(&request);
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-    let route = without_segments(matched, mount.matches('/').count()).to_owned();
+    let route = without_segments(matched, mount.matches('/').count()).into();
     let id = request_id(&platform, request.headers());
     let header = HeaderValue::from_str(&id);
     let preferences = BrowserPreferences::of(request.headers());
