@@ -85,11 +85,11 @@ impl Templates {
         if !is_valid {
             return Err(Error::invalid("product_name", "must be 1 to 64 characters without line breaks"));
         }
-        let embedded =
-            embedded::TEMPLATES.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned()));
-        let mut sources: BTreeMap<String, String> = embedded.collect();
+        let mut sources: BTreeMap<_, _> = embedded::TEMPLATES.iter().copied().map(owned).collect();
+        let has_overrides = !overrides.is_empty();
         sources.extend(overrides);
         let languages = sources.keys().filter_map(|name| Some(name.split_once('/')?.0.to_owned())).collect();
+        let names: Vec<String> = sources.keys().cloned().collect();
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|name| match name.ends_with(".html") {
@@ -98,18 +98,21 @@ impl Templates {
         });
         environment.add_filter("date", date);
         environment.add_filter("money", money);
-        for (name, source) in sources {
-            environment
-                .add_template_owned(name.clone(), source)
-                .map_err(|error| invalid_template(&name, &error))?;
-        }
+        // Templates are parsed when they are first used.
+        environment.set_loader(move |name| Ok(sources.get(name).cloned()));
         let templates = Self { environment, languages, config };
-        templates.check()?;
+        // Tests check the built-in ones, so that a server can start without parsing them.
+        if has_overrides {
+            templates.check(&names)?;
+        }
         Ok(templates)
     }
 
-    /// Renders all samples in all languages.
-    fn check(&self) -> Result<()> {
+    /// Parses all templates, and renders all samples in all languages.
+    fn check(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            self.environment.get_template(name).map_err(|error| invalid_template(name, &error))?;
+        }
         for language in &self.languages {
             for sample in Notification::samples() {
                 self.render_in(language, &sample)?;
@@ -159,6 +162,10 @@ impl MailRenderer for Templates {
                 .with("problem", error)
         })
     }
+}
+
+fn owned((name, source): (&str, &str)) -> (String, String) {
+    (name.to_owned(), source.to_owned())
 }
 
 /// Splits a text into its subject and the rest.

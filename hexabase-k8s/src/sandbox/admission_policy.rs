@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::{Context, Env, Program, Value as CelValue};
 use serde_json::{Value, json};
@@ -29,11 +29,11 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     Arc::new(environment)
 });
 
-/// Maximum number of compiled policies in this process. Tenants of a sandbox have the same ones.
-const MAX_COMPILED_POLICIES: usize = 256;
+/// Maximum number of different policies in this process. Tenants of a sandbox have the same ones.
+const MAX_POLICIES: usize = 256;
 
-static COMPILED: LazyLock<quick_cache::sync::Cache<String, Arc<AdmissionPolicy>>> =
-    LazyLock::new(|| quick_cache::sync::Cache::new(MAX_COMPILED_POLICIES));
+static KNOWN: LazyLock<quick_cache::sync::Cache<String, Arc<AdmissionPolicy>>> =
+    LazyLock::new(|| quick_cache::sync::Cache::new(MAX_POLICIES));
 
 /// Expression with its name, or the message of a rejection.
 struct Expression {
@@ -46,11 +46,15 @@ struct Validation {
     message_expression: Option<Program>,
 }
 
-/// Compiled policy.
+/// Policy whose expressions are compiled when they are first needed: that takes milliseconds and megabytes.
 pub(super) struct AdmissionPolicy {
     name: String,
-    rules: Vec<Value>,
-    ignores_errors: bool,
+    spec: Value,
+    expressions: OnceLock<StatusResult<Expressions>>,
+}
+
+/// Compiled expressions of a policy.
+struct Expressions {
     conditions: Vec<Expression>,
     variables: Vec<Expression>,
     validations: Vec<Validation>,
@@ -62,7 +66,7 @@ impl fmt::Debug for AdmissionPolicy {
     }
 }
 
-/// Compiled policies of an API server, by name.
+/// Policies of an API server, by name.
 pub(super) type AdmissionPolicies = BTreeMap<String, Arc<AdmissionPolicy>>;
 
 /// `true` for the kind of policies.
@@ -79,45 +83,49 @@ fn entries<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value>
 }
 
 impl AdmissionPolicy {
-    /// Compiles a policy, or returns the known result: compilation takes milliseconds.
-    pub(super) fn compile(body: &Value) -> StatusResult<Arc<Self>> {
+    /// Returns the policy of an object. Equal ones share their compiled expressions.
+    pub(super) fn of(body: &Value) -> Arc<Self> {
         let key = format!("{} {}", body["metadata"]["name"], body["spec"]);
-        if let Some(known) = COMPILED.get(&key) {
-            return Ok(known);
+        if let Some(known) = KNOWN.get(&key) {
+            return known;
         }
-        let compiled = Arc::new(Self::compile_new(body)?);
-        COMPILED.insert(key, compiled.clone());
-        Ok(compiled)
+        let name = text(&body["metadata"], "name").to_owned();
+        let policy = Arc::new(Self { name, spec: body["spec"].clone(), expressions: OnceLock::new() });
+        KNOWN.insert(key, policy.clone());
+        policy
     }
 
-    fn compile_new(body: &Value) -> StatusResult<Self> {
-        let name = text(&body["metadata"], "name");
+    /// Rejects expressions that do not compile.
+    pub(super) fn check(&self) -> StatusResult<()> {
+        self.expressions().map(drop).map_err(Clone::clone)
+    }
+
+    fn expressions(&self) -> Result<&Expressions, &StatusError> {
+        self.expressions.get_or_init(|| self.compile()).as_ref()
+    }
+
+    fn compile(&self) -> StatusResult<Expressions> {
         let program = |source: &str| {
             ENVIRONMENT.compile(source).map_err(|error| {
                 let message = format!("spec: Invalid value: \"{source}\": compilation failed: {error}");
-                StatusError::invalid("ValidatingAdmissionPolicy", name, &message)
+                StatusError::invalid("ValidatingAdmissionPolicy", &self.name, &message)
             })
         };
         let named = |entry: &Value, label: &str| {
             let program = program(text(entry, "expression"))?;
             Ok(Expression { label: text(entry, label).to_owned(), program })
         };
-        let spec = &body["spec"];
         let validation = |entry: &Value| {
             let message_expression = entry["messageExpression"].as_str().map(program).transpose()?;
             Ok(Validation { check: named(entry, "message")?, message_expression })
         };
-        Ok(Self {
-            name: name.to_owned(),
-            rules: entries(&spec["matchConstraints"], "resourceRules").cloned().collect(),
-            ignores_errors: spec["failurePolicy"] == "Ignore",
-            conditions: entries(spec, "matchConditions")
-                .map(|entry| named(entry, "name"))
-                .collect::<StatusResult<_>>()?,
-            variables: entries(spec, "variables")
-                .map(|entry| named(entry, "name"))
-                .collect::<StatusResult<_>>()?,
-            validations: entries(spec, "validations").map(validation).collect::<StatusResult<_>>()?,
+        let all_named = |field: &str| -> StatusResult<Vec<Expression>> {
+            entries(&self.spec, field).map(|entry| named(entry, "name")).collect()
+        };
+        Ok(Expressions {
+            conditions: all_named("matchConditions")?,
+            variables: all_named("variables")?,
+            validations: entries(&self.spec, "validations").map(validation).collect::<StatusResult<_>>()?,
         })
     }
 
@@ -135,7 +143,7 @@ impl AdmissionPolicy {
         let has = |rule: &Value, field: &str, value: &str| {
             entries(rule, field).any(|entry| entry == "*" || entry == value)
         };
-        self.rules.iter().any(|rule| {
+        entries(&self.spec["matchConstraints"], "resourceRules").any(|rule| {
             has(rule, "apiGroups", group)
                 && has(rule, "apiVersions", version)
                 && has(rule, "operations", operation)
@@ -145,7 +153,10 @@ impl AdmissionPolicy {
 
     /// Returns the message of the first validation that rejects the write, or of an expression that fails.
     fn denial(&self, inputs: &[(&str, CelValue)]) -> Option<String> {
-        let failed = |message: String| (!self.ignores_errors).then_some(message);
+        let failed = |message: String| (self.spec["failurePolicy"] != "Ignore").then_some(message);
+        let Ok(Expressions { conditions, variables: named, validations }) = self.expressions() else {
+            return failed("its expressions do not compile".to_owned());
+        };
         let mut variables = std::collections::HashMap::<String, CelValue>::new();
         let evaluate = |program: &Program, variables: &std::collections::HashMap<String, CelValue>| {
             let mut context = Context::with_env(ENVIRONMENT.clone());
@@ -155,7 +166,7 @@ impl AdmissionPolicy {
             context.add_variable_from_value("variables", variables.clone());
             program.execute(&context).map_err(|error| error.to_string())
         };
-        for Expression { label, program } in &self.conditions {
+        for Expression { label, program } in conditions {
             match evaluate(program, &variables) {
                 Ok(CelValue::Bool(true)) => {}
                 Ok(_) => return None,
@@ -163,12 +174,12 @@ impl AdmissionPolicy {
             }
         }
         // A real API server evaluates a variable where it is used; an error there is reported by that expression.
-        for Expression { label, program } in &self.variables {
+        for Expression { label, program } in named {
             if let Ok(value) = evaluate(program, &variables) {
                 variables.insert(label.clone(), value);
             }
         }
-        for Validation { check: Expression { label, program }, message_expression } in &self.validations {
+        for Validation { check: Expression { label, program }, message_expression } in validations {
             match evaluate(program, &variables) {
                 Ok(CelValue::Bool(true)) => {}
                 Ok(_) => {

@@ -94,8 +94,14 @@ impl Cluster {
             name: None,
             subresource: None,
         };
-        let request =
-            WriteRequest { kind, target, params: &params, user: &user, agent: "kube-controller-manager" };
+        let request = WriteRequest {
+            kind,
+            target,
+            params: &params,
+            user: &user,
+            agent: "kube-controller-manager",
+            is_internal: true,
+        };
         state.create(&request, body)
     }
 
@@ -289,7 +295,8 @@ impl Cluster {
         if *request.method() == Method::GET {
             return Ok(scale::scale_of(&live));
         }
-        let write = WriteRequest { kind, target, params, user, agent: user_agent(request) };
+        let write =
+            WriteRequest { kind, target, params, user, agent: user_agent(request), is_internal: false };
         let body = parse_body(request)?;
         let mut scale = scale::scale_of(&live);
         match (request.method(), text_header(request, &header::CONTENT_TYPE)) {
@@ -312,7 +319,14 @@ impl Cluster {
         user: &User,
     ) -> StatusResult<ApiResponse> {
         let body = parse_body(request)?;
-        let write = WriteRequest { kind, target: target.clone(), params, user, agent: user_agent(request) };
+        let write = WriteRequest {
+            kind,
+            target: target.clone(),
+            params,
+            user,
+            agent: user_agent(request),
+            is_internal: false,
+        };
         let mut state = self.lock();
         match *request.method() {
             // Eviction deletes at once: no controller here computes the status of PodDisruptionBudgets.

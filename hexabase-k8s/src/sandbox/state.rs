@@ -151,10 +151,8 @@ impl State {
         if kind.plural == "customresourcedefinitions" {
             self.kinds.define(&body);
         }
-        if is_policy(&kind.group, &kind.plural)
-            && let Ok(policy) = AdmissionPolicy::compile(&body)
-        {
-            self.admission_policies.insert(name_of(&body).1, policy);
+        if is_policy(&kind.group, &kind.plural) {
+            self.admission_policies.insert(name_of(&body).1, AdmissionPolicy::of(&body));
         }
         let resource = (kind.group.clone(), kind.plural.clone());
         let name = name_of(&body);
