@@ -88,7 +88,7 @@ async fn sign_in(store: PostgresStore) -> User {
     // Requests are counted, but never rejected.
     let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
     let url = listen(router(ApiState::builder(platform, auth).with_config(config).build())).await;
-    User { http: Client::new(), url, token }
+    User { http: Client::builder().build().unwrap(), url, token }
 }
 
 async fn measure(postgres: &Postgres, size: usize) {

@@ -1,5 +1,4 @@
 //! Comparison of the store with the one in memory over random changesets.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hexabase_core::conformance::comparison::{Step, content, results};
 use hexabase_core::store::MemoryStore;

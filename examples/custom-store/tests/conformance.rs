@@ -1,5 +1,4 @@
 //! The conformance suite of the system of record, on files.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hexabase_core::changeset::Changeset;
 use hexabase_core::fixture;
