@@ -1,4 +1,4 @@
-//! Context of a page: its user, organizations, language and theme.
+//! Context of a page: its user, organizations, language and appearance.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -21,31 +21,32 @@ use hexabase_core::name::{ManagedObject, Slug};
 use hexabase_core::page::PageRequest;
 use hexabase_core::platform::{Abilities, Caller};
 
-use crate::components::Theme;
+use crate::components::Appearance;
 use crate::flash::Flash;
 use crate::form::{Fields, error_text};
 use crate::language::{Language, Texts};
 use crate::pages::refusal::refused;
+use crate::preferences::Preferences;
 use crate::state::ConsoleState;
 use crate::{csrf, saved_form, urls};
 
-/// Language and theme of a page.
+/// Language and appearance of a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     /// Texts in the language of the page.
     pub texts: Texts,
-    /// Colours.
-    pub theme: Theme,
+    /// Colours, time zone and density.
+    pub appearance: Appearance,
 }
 
 impl View {
-    /// Returns the language and theme that the browser of the current request prefers.
+    /// Returns the language and appearance that the browser of the current request prefers.
     pub(crate) fn current() -> Self {
         let context = RequestContext::current();
-        let preferences = &context.preferences;
-        let (language, theme) = preferences.cookie.split_once('.').unwrap_or((&preferences.cookie, ""));
-        let language = Language::negotiate(None, Some(language), Some(&preferences.accept_language));
-        Self { texts: Texts::new(language), theme: Theme::parse(theme) }
+        let chosen = Preferences::of_cookie(&context.preferences.cookie);
+        let accepted = &context.preferences.accept_language;
+        let language = Language::negotiate(None, Some(&chosen.language), Some(accepted));
+        Self { texts: Texts::new(language), appearance: chosen.appearance }
     }
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Context {
     pub user: User,
     /// Organizations of the user, the first 200, each with the membership.
     pub organizations: Vec<(Organization, Member)>,
-    /// Language and theme.
+    /// Language and appearance.
     pub view: View,
     /// Message of the previous form.
     pub(crate) flash: Option<Flash>,

@@ -52,6 +52,7 @@ pub mod language;
 pub mod money;
 pub mod numbers;
 mod pages;
+mod preferences;
 mod response;
 mod routes;
 mod saved_form;

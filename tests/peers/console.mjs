@@ -98,6 +98,6 @@ await run(async () => {
   await page.goto(`${url}/console/preferences`);
   await page.locator('[name=language]').selectOption('ja');
   await page.locator('button[type=submit]').click();
-  await expectText('言語と配色');
+  await expectText('言語と表示');
   await inspect('preferences');
 });

@@ -175,7 +175,7 @@ fn frame(theme: Theme) -> Shell {
         product: "Hexabase".to_owned(),
         title: vec!["Components".to_owned(), "Acme".to_owned()],
         has_errors: true,
-        theme,
+        appearance: Appearance { theme, ..Appearance::default() },
         stylesheets: vec!["console.css".to_owned()],
         icon: None,
         script: None,

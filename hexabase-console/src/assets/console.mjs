@@ -34,8 +34,9 @@ document.querySelector('[data-focus]')?.focus();
 const flash = document.querySelector('[data-flash] p');
 if (flash) setTimeout(() => say(flash.textContent));
 
-// Times: the local time, with the server's text as title.
+// Times: the local time, with the server's text as title. Users who prefer UTC see the server's text.
 const language = document.documentElement.lang;
+const prefersUtc = document.documentElement.dataset.zone === 'utc';
 const units = [['day', 86_400], ['hour', 3_600], ['minute', 60]];
 const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
 const absolute = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
@@ -45,7 +46,7 @@ export const localTimes = (root) =>
     if (Number.isNaN(time.valueOf()) || element.title) return;
     const [utc, local] = [element.textContent, absolute.format(time)];
     element.title = `${local} · ${utc}`;
-    if (element.hasAttribute('data-exact')) return;
+    if (prefersUtc || element.hasAttribute('data-exact')) return;
     const seconds = (time - Date.now()) / 1000;
     const unit = units.find(([, size]) => Math.abs(seconds) >= size);
     const isNear = Math.abs(seconds) < 7 * 86_400;

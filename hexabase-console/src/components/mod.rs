@@ -4,6 +4,7 @@
 //! change that of the text around them. The markup works without scripts and without inline styles; attributes named
 //! `data-…` are what the scripts of the console enhance. Classes are those of `console.css`.
 
+mod appearance;
 mod badge;
 mod button;
 mod chart;
@@ -35,6 +36,7 @@ mod words;
 
 use maud::{Markup, html};
 
+pub use appearance::{Appearance, Density, Theme, Zone};
 pub use badge::{Tone, badge, phase_badge, role_badge};
 pub use button::{ButtonKind, disabled_button, link_button, submit_button};
 pub use chart::{Chart, ChartKind, Limit, Series, chart, sparkline};
@@ -56,7 +58,7 @@ pub use notice::{Empty, Flash, empty, empty_by_filter, flash, notice, unavailabl
 pub use pager::{Pager, pager};
 pub use plan_card::{PlanCard, PlanChoice, plan_card, plan_cards};
 pub use search_form::SearchForm;
-pub use shell::{Shell, Theme, shell};
+pub use shell::{Shell, shell};
 pub use shell_commands::{ShellCommand, shell_commands};
 pub use steps::{Step, StepState, steps};
 pub use summary::{SummaryError, error_summary};

@@ -1,44 +1,11 @@
 use maud::{DOCTYPE, Markup, html};
 
+use super::appearance::Appearance;
 use super::crumbs::crumbs;
 use super::header::{Header, header};
 use super::navigation::{NavigationSection, navigation};
 use super::{Link, name};
 use crate::language::Texts;
-
-/// Colour scheme of the pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Theme {
-    /// Scheme of the operating system.
-    #[default]
-    System,
-    /// Dark text on light ground.
-    Light,
-    /// Light text on dark ground.
-    Dark,
-}
-
-impl Theme {
-    /// Returns the name in cookies and in `data-theme`; `None` for that of the operating system.
-    #[must_use]
-    pub const fn as_str(self) -> Option<&'static str> {
-        match self {
-            Self::System => None,
-            Self::Light => Some("light"),
-            Self::Dark => Some("dark"),
-        }
-    }
-
-    /// Returns the theme of a name; that of the operating system for all other texts.
-    #[must_use]
-    pub fn parse(name: &str) -> Self {
-        match name {
-            "light" => Self::Light,
-            "dark" => Self::Dark,
-            _ => Self::System,
-        }
-    }
-}
 
 /// Frame of a page.
 #[derive(Debug, Clone)]
@@ -50,8 +17,8 @@ pub struct Shell {
     pub title: Vec<String>,
     /// `true` if a form of the page has errors, which the title then begins with.
     pub has_errors: bool,
-    /// Colour scheme.
-    pub theme: Theme,
+    /// Colours, time zone and density.
+    pub appearance: Appearance,
     /// Addresses of the stylesheets.
     pub stylesheets: Vec<String>,
     /// Address of the icon of the site; `None` for none, for which browsers ask at `/favicon.ico`.
@@ -80,9 +47,11 @@ pub struct Shell {
 pub fn shell(texts: &Texts, shell: &Shell, content: &Markup) -> Markup {
     let page = shell.title.first().map_or("", String::as_str);
     let has_navigation = !shell.navigation.is_empty();
+    let appearance = &shell.appearance;
     html! {
         (DOCTYPE)
-        html lang=(texts.language().tag()) data-theme=[shell.theme.as_str()] {
+        html lang=(texts.language().tag()) data-theme=[appearance.theme.as_str()] data-zone=[appearance.zone.as_str()]
+            data-density=[appearance.density.as_str()] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";

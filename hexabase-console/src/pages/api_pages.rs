@@ -49,7 +49,7 @@ impl<'a> Frame<'a> {
             product: self.product.to_owned(),
             title: vec![self.title.to_owned()],
             has_errors: false,
-            theme: view.theme,
+            appearance: view.appearance,
             stylesheets: vec![assets::url("console.css")],
             icon: Some(assets::url("icon.svg")),
             script: Some(assets::url("console.mjs")),

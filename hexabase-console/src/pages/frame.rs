@@ -100,7 +100,7 @@ impl<'a> PageContent<'a> {
             product: context.state.product.to_string(),
             title,
             has_errors: self.has_errors,
-            theme: context.view.theme,
+            appearance: context.view.appearance,
             stylesheets: vec![assets::url("console.css")],
             icon: Some(assets::url("icon.svg")),
             script: Some(assets::url("console.mjs")),

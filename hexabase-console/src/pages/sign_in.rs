@@ -14,11 +14,12 @@ use hexabase_auth::require_local_path;
 use hexabase_core::Platform;
 use maud::{Markup, html};
 
-use crate::components::{Choice, Control, Field, Theme, field};
+use crate::components::{Choice, Control, Field, field};
 use crate::context::{Context, View};
 use crate::form::Submission;
 use crate::language::Language;
 use crate::pages::api_pages::{Frame, provider_links};
+use crate::preferences::Preferences;
 use crate::response::PageResult;
 use crate::routes::{Page, show, submit};
 use crate::state::ConsoleState;
@@ -118,20 +119,16 @@ async fn session(PageCaller(caller): PageCaller) -> StatusCode {
 /// Sets the preferences of the browser. They are no secret and belong to no user, so that the sign-in page has the
 /// language, too; the form needs no token.
 async fn set_preferences(State(platform): State<Platform>, jar: CookieJar, form: Bytes) -> Response {
-    let chosen = |name: &str| {
-        let mut pairs = form_urlencoded::parse(&form);
-        pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    let language = Language::parse(&chosen("language")).unwrap_or_default();
-    let theme = Theme::parse(&chosen("theme"));
-    let value = format!("{}.{}", language.tag(), theme.as_str().unwrap_or_default());
+    let mut fields = form_urlencoded::parse(&form);
+    let from_profile = fields.any(|(name, value)| name == "from" && value == FROM_PROFILE);
+    let value = Preferences::of_form(&form).cookie();
     let cookie = Cookie::build((PREFERENCES_COOKIE, value))
         .path("/")
         .secure(platform.config().public_url.starts_with("https://"))
         .same_site(SameSite::Lax)
         .max_age(cookie::time::Duration::days(PREFERENCES_DAYS));
     // The profile has the same form, and the user returns to it.
-    let next = if chosen("from") == FROM_PROFILE { urls::account() } else { urls::preferences() };
+    let next = if from_profile { urls::account() } else { urls::preferences() };
     (jar.add(cookie), Redirect::to(&next)).into_response()
 }
 
@@ -160,13 +157,27 @@ pub(super) fn preference_form(view: View, from: Option<&str>) -> Markup {
         Choice::new("dark", texts.text("theme-dark")),
     ];
     let theme = Field::new("theme", texts.text("preferences-theme"), Control::Radio(themes))
-        .value(view.theme.as_str().unwrap_or_default())
+        .value(view.appearance.theme.as_str().unwrap_or_default())
+        .required();
+    let zones = vec![Choice::new("", texts.text("zone-browser")), Choice::new("utc", texts.text("zone-utc"))];
+    let zone = Field::new("zone", texts.text("preferences-zone"), Control::Radio(zones))
+        .value(view.appearance.zone.as_str().unwrap_or_default())
+        .hint(texts.text("preferences-zone-hint"))
+        .required();
+    let densities = vec![
+        Choice::new("", texts.text("density-comfortable")),
+        Choice::new("compact", texts.text("density-compact")),
+    ];
+    let density = Field::new("density", texts.text("preferences-density"), Control::Radio(densities))
+        .value(view.appearance.density.as_str().unwrap_or_default())
         .required();
     html! {
         form class="form" method="post" action=(urls::preferences()) {
             @if let Some(page) = from { input type="hidden" name="from" value=(page); }
             (field(&texts, &language))
             (field(&texts, &theme))
+            (field(&texts, &zone))
+            (field(&texts, &density))
             button class="button primary" type="submit" { (texts.text("settings-save")) }
         }
     }

@@ -82,16 +82,24 @@ async fn entries_survive_a_session_that_ends_while_a_form_is_open() {
 }
 
 #[tokio::test]
-async fn language_and_colours_are_those_that_the_browser_chose() {
+async fn language_and_appearance_are_those_that_the_browser_chose() {
     let app = TestApp::with_console().await;
     let ann = Browser::sign_in(&app, "ann").await;
     let english = ann.get("/console/orgs").await;
     assert!(english.text.contains("<html lang=\"en\">"), "{}", english.text);
-    let set = ann.post("/console/preferences", &[("language", "ja"), ("theme", "dark")]).await;
+    let chosen = [("language", "ja"), ("theme", "dark"), ("zone", "utc"), ("density", "compact")];
+    let set = ann.post("/console/preferences", &chosen).await;
     assert_eq!(set.status, StatusCode::SEE_OTHER);
     let japanese = Browser { cookies: format!("{}; {}", ann.cookies, cookies(&set)), ..ann.clone() };
     let page = japanese.get("/console/orgs").await;
-    assert!(page.text.contains("<html lang=\"ja\" data-theme=\"dark\">"), "{}", page.text);
+    let attributes = "<html lang=\"ja\" data-theme=\"dark\" data-zone=\"utc\" data-density=\"compact\">";
+    assert!(page.text.contains(attributes), "{}", page.text);
+    let profile = japanese.get("/console/me").await;
+    for (name, value) in &chosen[1..] {
+        let checked = format!("name=\"{name}\" value=\"{value}\"");
+        let input = profile.text.split("<input").find(|input| input.contains(&checked));
+        assert!(input.is_some_and(|input| input.split('>').next().unwrap().contains("checked")), "{name}");
+    }
     let missing = japanese.get("/console/orgs/org_01h455vb4pex5vsknk084sn02q").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
     assert!(missing.text.contains("<html lang=\"ja\""), "errors have the language, too: {}", missing.text);

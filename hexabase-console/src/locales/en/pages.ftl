@@ -48,6 +48,9 @@ danger-wrong-name = The typed name differs. Type the name exactly as shown
 development-about = This server accepts any e-mail address without a password.
 development-title = Development mode
 
+density-comfortable = Comfortable
+density-compact = Compact
+
 device-about = You are signed in as { $user }. Allow { $client } on the device with the code { $code } to:
 device-address = The request came from { $address }.
 device-code = Code shown on your device
@@ -205,9 +208,12 @@ plan-monthly = { $price } per month
 plan-per-workspace = { $price } for each workspace beyond { $included }
 
 preferences-back = Back to the console
+preferences-density = Tables
 preferences-language = Language
 preferences-theme = Colours
-preferences-title = Language and colours
+preferences-title = Language and appearance
+preferences-zone = Times
+preferences-zone-hint = Records such as audit events always name UTC.
 
 reauthentication-about = This action requires that you signed in during the last ten minutes. Sign in again to continue
 reauthentication-title = Sign in again
@@ -335,3 +341,6 @@ workspace-waiting = Waiting: { $reason }
 workspaces-all = All workspaces
 workspaces-none = There is no workspace
 workspaces-purpose = A workspace is a Kubernetes cluster of your own, with projects, groups and roles.
+
+zone-browser = In the time zone of the browser
+zone-utc = In UTC

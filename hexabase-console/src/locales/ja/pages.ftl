@@ -48,6 +48,9 @@ danger-wrong-name = 入力した名前が一致しません。表示どおりに
 development-about = このサーバーは、パスワードなしで任意のメールアドレスを受け付けます。
 development-title = 開発モード
 
+density-comfortable = 標準
+density-compact = コンパクト
+
 device-about = { $user } としてサインインしています。コード { $code } のデバイスで動作する { $client } に次の操作を許可しますか。
 device-address = 要求元: { $address }
 device-code = デバイスに表示されたコード
@@ -190,9 +193,12 @@ plan-monthly = 月額 { $price }
 plan-per-workspace = { $included } 個を超えるワークスペース1個につき { $price }
 
 preferences-back = コンソールに戻る
+preferences-density = 表
 preferences-language = 言語
 preferences-theme = 配色
-preferences-title = 言語と配色
+preferences-title = 言語と表示
+preferences-zone = 時刻
+preferences-zone-hint = 監査イベントなどの記録は常に UTC で示します。
 
 reauthentication-about = この操作には10分以内のサインインが必要です。続けるにはもう一度サインインしてください
 reauthentication-title = もう一度サインインしてください
@@ -311,3 +317,6 @@ workspace-waiting = 待機中: { $reason }
 workspaces-all = すべてのワークスペース
 workspaces-none = ワークスペースがありません
 workspaces-purpose = ワークスペースは、プロジェクト、グループ、ロールを持つ専用の Kubernetes クラスターです。
+
+zone-browser = ブラウザーのタイムゾーン
+zone-utc = UTC

@@ -1,4 +1,4 @@
-//! Profile of the user: name, and language and colours of the browser.
+//! Profile of the user: name, and the preferences of the browser.
 
 use axum::http::StatusCode;
 use axum::response::Response;
