@@ -10,7 +10,7 @@ use hexabase_auth::{Auth, CookiePrincipal};
 use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
-use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
+use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting, SharedReads};
 
 use crate::html_pages::PageError;
 use crate::layers::Identity;
@@ -49,7 +49,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
         // Callers that are extracted from one request share the set, so the request counts once.
         let counted = parts.extensions.get_or_insert_with(CountedOrganizations::default).clone();
         let accounting = RateAccounting::PerRequest(counted);
-        Ok(Self(Caller { principal, origin, idempotency, accounting }))
+        let reads = SharedReads::default();
+        Ok(Self(Caller { principal, origin, idempotency, accounting, reads }))
     }
 }
 

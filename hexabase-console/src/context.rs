@@ -19,7 +19,7 @@ use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{Inventory, Member, Organization, User};
 use hexabase_core::name::{ManagedObject, Slug};
 use hexabase_core::page::PageRequest;
-use hexabase_core::platform::{Abilities, Caller};
+use hexabase_core::platform::{Abilities, Caller, SharedReads};
 
 use crate::components::Appearance;
 use crate::flash::Flash;
@@ -92,13 +92,15 @@ impl Context {
     pub(crate) async fn load(
         parts: &mut Parts,
         state: &ConsoleState,
-        caller: Caller,
+        mut caller: Caller,
     ) -> Result<Self, PageError> {
         let auth = state.api.auth();
         let profile = state.api.platform().users().profile(caller.principal.user_id).await?;
         let mut jar = CookieJar::from_headers(&parts.headers);
         let (mut flash, mut saved) = (None, None);
         if parts.method.is_safe() {
+            // A form decides on the newest records; a page may show those of its first read.
+            caller.reads = SharedReads::of(&profile);
             (flash, jar) = Flash::take(auth, profile.user.id, jar);
             (saved, jar) = saved_form::take(auth, jar, parts.uri.path(), caller.principal.user_id);
         }
@@ -232,8 +234,9 @@ impl Context {
     }
 }
 
-/// Returns the reason why an action is not possible now; `None` if it is.
+/// Returns the reason why an action is not possible now; `None` if it is. `abilities` must have been read for the action.
 pub(crate) fn refusal(abilities: &Abilities, action: Action) -> Option<String> {
+    debug_assert!(abilities.contains_key(&action), "the page did not ask for the ability {action:?}");
     match abilities.get(&action) {
         Some(Ability::Allowed) => None,
         Some(Ability::Denied(denial)) => Some(denial_text(View::current().texts, denial)),

@@ -50,7 +50,12 @@ impl Filters {
 
     /// Returns the links to the other pages of the list.
     pub(crate) fn pager(&self, url: &str, next_cursor: Option<&str>) -> Pager {
-        let size = self.get("limit").parse().unwrap_or(DEFAULT_SIZE);
+        self.pager_of(DEFAULT_SIZE, url, next_cursor)
+    }
+
+    /// Returns the links to the other pages of a list that has pages of a size unless the user chooses another.
+    pub(crate) fn pager_of(&self, size: u64, url: &str, next_cursor: Option<&str>) -> Pager {
+        let size = self.get("limit").parse().unwrap_or(size);
         let is_first = self.get("cursor").is_empty();
         // Filters without a value are kept: a cursor is valid for the query that it was made for.
         let href = |changes: &[(&str, &str)]| {

@@ -155,7 +155,7 @@ mockall::mock! {
             &self,
             organization: OrganizationId,
             page: &PageRequest,
-        ) -> Result<Page<ServiceAccount>>;
+        ) -> Result<Page<(ServiceAccount, Member)>>;
         async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>>;
     }
 

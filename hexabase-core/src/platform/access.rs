@@ -70,7 +70,7 @@ impl PlatformInner {
         organization: OrganizationId,
         action: Action,
     ) -> Result<OrganizationRole> {
-        let member = self.store.find_member(organization, caller.principal.user_id).await?;
+        let member = self.reads(caller).own_membership(organization).await?;
         let role = self.require_member(caller, member).await?;
         decide_in_organization(caller, role, action)?;
         Ok(role)
@@ -126,8 +126,7 @@ impl PlatformInner {
         project: Option<ProjectId>,
         action: Action,
     ) -> Result<Workspace> {
-        let user = caller.principal.user_id;
-        let found = self.store.find_workspace_for(organization, user, workspace).await?;
+        let found = self.reads(caller).workspace(organization, workspace).await?;
         let (member, workspace) = found.unzip();
         let role = self.require_member(caller, member).await?;
         let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
@@ -166,26 +165,36 @@ impl PlatformInner {
         if authorize(&caller.principal, &roles, action) == Decision::Allowed {
             return Ok(());
         }
-        let direct = self.groups_of(workspace, caller.principal.user_id).await?;
+        let direct = self.reads(caller).own_groups(workspace).await?;
         roles = match action.permission().workspace_right {
             WorkspaceRight::None | WorkspaceRight::Member => {
                 EffectiveRoles { in_workspace: !direct.is_empty(), ..roles }
             }
-            _ => self.facts(workspace).await?.effective_roles(Some(role), &direct, project),
+            _ => self.reads(caller).facts(workspace).await?.effective_roles(Some(role), &direct, project),
         };
         decide(authorize(&caller.principal, &roles, action), "workspace")
     }
 
     /// Returns the access facts of a workspace at its access version, or at a newer one.
     pub(crate) async fn facts(&self, workspace: &Workspace) -> Result<Arc<AccessFacts>> {
-        if let Some(facts) = self.facts.0.get(&(workspace.id, workspace.access_version)) {
+        if let Some(facts) = self.cached_facts(workspace) {
             return Ok(facts);
         }
         let state = self.load(workspace.organization_id, workspace.id).await?;
-        let key = (workspace.id, state.workspace.access_version);
+        Ok(self.cache_facts(state))
+    }
+
+    /// Returns the access facts of a workspace at its access version, if they are cached.
+    pub(super) fn cached_facts(&self, workspace: &Workspace) -> Option<Arc<AccessFacts>> {
+        self.facts.0.get(&(workspace.id, workspace.access_version))
+    }
+
+    /// Caches the access facts of a workspace and returns them.
+    pub(super) fn cache_facts(&self, state: WorkspaceState) -> Arc<AccessFacts> {
+        let key = (state.workspace.id, state.workspace.access_version);
         let facts = Arc::new(AccessFacts::from(state));
         self.facts.0.insert(key, facts.clone());
-        Ok(facts)
+        facts
     }
 
     /// Loads a workspace with all objects that belong to it.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use futures_util::try_join;
+
 use super::commit::require_version;
 use super::invitations::require_not_deleting;
 use super::{Caller, PlatformInner};
@@ -76,12 +78,12 @@ impl Billing<'_> {
     /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn state(&self, caller: &Caller, id: OrganizationId) -> Result<BillingState> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        self.read(id).await
+        self.read(caller, id).await
     }
 
-    async fn read(&self, id: OrganizationId) -> Result<BillingState> {
-        let organization = self.0.organization(id).await?;
-        let found = self.0.store.find_billing_account(id).await?;
+    async fn read(&self, caller: &Caller, id: OrganizationId) -> Result<BillingState> {
+        let reads = self.0.reads(caller);
+        let (organization, found) = try_join!(reads.organization(id), reads.billing_account(id))?;
         let account = found.unwrap_or_else(|| BillingAccount::new(id, organization.created_at));
         let may_need_confirmation = account.subscription.as_ref().is_some_and(|subscription| {
             subscription.awaits_confirmation
@@ -141,9 +143,12 @@ impl Billing<'_> {
     ) -> Result<Option<Invoice>> {
         // Creates the customer at the provider if the organization has none.
         self.0.permit(caller, id, Action::BillingOrder).await?;
-        let organization = self.0.organization(id).await?;
-        let existing = self.existing_resources(id).await?;
-        let account = self.0.store.find_billing_account(id).await?;
+        let reads = self.0.reads(caller);
+        let (organization, existing, account) = try_join!(
+            reads.organization(id),
+            self.existing_resources(caller, id),
+            reads.billing_account(id),
+        )?;
         let account = account.unwrap_or_else(|| BillingAccount::new(id, self.0.now()));
         let plans = self.0.plans().await?;
         let plan = requested_plan(&plans, &organization, &account, &command.plan_id)?;
@@ -178,9 +183,14 @@ impl Billing<'_> {
         .await
     }
 
-    pub(super) async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
-        let counts = self.0.count_with_open_invitations(id, self.0.now());
-        let (workspaces, (counts, _)) = futures_util::try_join!(self.0.all_workspaces(id), counts)?;
+    pub(super) async fn existing_resources(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+    ) -> Result<ExistingResources> {
+        let reads = self.0.reads(caller);
+        let counts = self.0.count_with_open_invitations(caller, id);
+        let (workspaces, (counts, _)) = try_join!(reads.workspaces(id), counts)?;
         Ok(ExistingResources { workspaces, counts })
     }
 
@@ -261,7 +271,7 @@ impl Billing<'_> {
                     require_version(expected, account.version)?;
                 }
                 require_no_order(&account)?;
-                let existing = self.existing_resources(id).await?;
+                let existing = self.existing_resources(caller, id).await?;
                 let plans = self.0.plans().await?;
                 let Some(change) = decide(&plans, &organization, &account, &existing)? else {
                     return Ok((Changeset::new(), None));
@@ -289,7 +299,7 @@ impl Billing<'_> {
         if let Some(order) = placed {
             self.await_order(id, order).await?;
         }
-        let mut state = self.read(id).await?;
+        let mut state = self.read(caller, id).await?;
         match state.account.rejection.take_if(|rejection| Some(rejection.order_id) == placed) {
             Some(rejection) => Err(Error::conflict(rejection.reason.as_str(), rejection.message)),
             None => Ok(state),
@@ -321,7 +331,7 @@ impl Billing<'_> {
             return Ok(BillingOverview { state, payment_method: None, upcoming: None, open: Vec::new() });
         };
         let provider = &self.0.billing;
-        let (methods, upcoming, invoices) = futures_util::try_join!(
+        let (methods, upcoming, invoices) = try_join!(
             provider.list_payment_methods(&customer),
             provider.upcoming_invoice(&customer),
             provider.list_invoices(&customer, usize::from(PageRequest::MAX_LIMIT), None),

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
+use futures_util::try_join;
 use jiff::Timestamp;
 
 use super::Caller;
-use super::billing::{Billing, ExistingResources};
+use super::billing::Billing;
 use super::usage::{UsageVerification, checked_period};
 use crate::access::{Action, Decision, EffectiveRoles, authorize};
 use crate::billing::{BillingInput, ProviderSnapshot, decide};
@@ -96,7 +97,7 @@ impl Billing<'_> {
         let Some(price) = plans.find(&subscription.plan_id).and_then(|plan| plan.price) else {
             return Ok(None);
         };
-        let existing = self.0.count_with_open_invitations(id, self.0.now()).await?.0.workspaces;
+        let existing = self.0.reads(caller).counts(id).await?.workspaces;
         Ok(NextWorkspacePrice::of(&price, subscription, existing))
     }
 
@@ -105,7 +106,7 @@ impl Billing<'_> {
         let role = self.0.permit(caller, id, Action::OverviewRead).await?;
         let roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
         match authorize(&caller.principal, &roles, Action::BillingRead) {
-            Decision::Allowed => self.0.store.find_billing_account(id).await,
+            Decision::Allowed => self.0.reads(caller).billing_account(id).await,
             _ => Ok(None),
         }
     }
@@ -117,8 +118,9 @@ impl Billing<'_> {
     /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn offers(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<PlanOffer>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        let organization = self.0.organization(id).await?;
-        let existing = self.existing_resources(id).await?;
+        let reads = self.0.reads(caller);
+        let (organization, existing) =
+            try_join!(reads.organization(id), self.existing_resources(caller, id))?;
         let plans = self.0.plans().await?;
         let offer = |plan: &Plan| {
             let refusal = match self.require_fits(&plans, &organization, &existing, plan) {
@@ -142,12 +144,12 @@ impl Billing<'_> {
         id: OrganizationId,
     ) -> Result<Option<CancellationEffects>> {
         self.0.permit(caller, id, Action::BillingOrder).await?;
-        let organization = self.0.organization(id).await?;
-        let account = self.0.store.find_billing_account(id).await?;
+        let reads = self.0.reads(caller);
+        let (organization, account) = try_join!(reads.organization(id), reads.billing_account(id))?;
         let Some(account) = account.filter(|account| account.live_subscription().is_some()) else {
             return Ok(None);
         };
-        let ExistingResources { workspaces, .. } = self.existing_resources(id).await?;
+        let workspaces = reads.workspaces(id).await?;
         let plans = self.0.plans().await?;
         let input = BillingInput {
             account: &account,
@@ -182,7 +184,7 @@ impl Billing<'_> {
     ) -> Result<Vec<HourlyUsage>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let (from, until) = checked_period(period)?;
-        let (used, reports) = futures_util::try_join!(
+        let (used, reports) = try_join!(
             self.0.store.sum_usage_by_hour(id, from, until),
             self.0.store.list_usage_reports(id, from, until),
         )?;
@@ -202,7 +204,8 @@ impl Billing<'_> {
         month: Month,
     ) -> Result<Vec<UsageVerification>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        self.verify_usage(id, month).await
+        let account = self.0.reads(caller).billing_account(id).await?;
+        self.verify_usage_of(account, id, month).await
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use async_lock::Mutex;
 
+use super::SharedReads;
 use crate::access::{Credential, Principal};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
@@ -20,6 +21,8 @@ pub struct Caller {
     pub idempotency: Option<IdempotencyKey>,
     /// Accounting of the calls against the rate limits of organizations.
     pub accounting: RateAccounting,
+    /// Reads that the calls of a request share; by default none.
+    pub reads: SharedReads,
 }
 
 /// Accounting of calls against the rate limit that the members of an organization share.
@@ -101,8 +104,8 @@ impl Caller {
     /// Creates a caller without origin and idempotency key, each of whose calls counts as a request.
     #[must_use]
     pub fn new(principal: Principal) -> Self {
-        let accounting = RateAccounting::PerCall;
-        Self { principal, origin: Origin::default(), idempotency: None, accounting }
+        let (accounting, reads) = (RateAccounting::PerCall, SharedReads::default());
+        Self { principal, origin: Origin::default(), idempotency: None, accounting, reads }
     }
 
     /// Creates a caller for a user whom the embedding program has authenticated, with the credential

@@ -95,7 +95,7 @@ impl WorkspaceChange<'_> {
         self.changeset.preconditions.push(precondition);
     }
 
-    /// Marks everything derived from groups, members, roles and role assignments as outdated.
+    /// Marks everything derived from groups, members, projects, roles and role assignments as outdated.
     pub(super) fn access_changed(&mut self) {
         self.access = true;
     }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use futures_util::try_join;
+
 use super::commit::require_version;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{Action, GroupPath, GroupTree, WorkspaceRight, check_right_grant};
@@ -119,7 +121,7 @@ impl Groups<'_> {
         workspace: WorkspaceId,
     ) -> Result<Vec<Group>> {
         let root = self.0.permit_in(caller, organization, workspace, None, Action::GroupsRead).await?;
-        Ok(self.0.facts(&root).await?.groups.clone())
+        Ok(self.0.reads(caller).facts(&root).await?.groups.clone())
     }
 
     /// Returns a group.
@@ -248,10 +250,14 @@ impl Groups<'_> {
     ) -> Result<Page<GroupMember>> {
         let (organization, workspace, id) = group_scope;
         let root = self.0.permit_in(caller, organization, workspace, None, Action::GroupsRead).await?;
-        self.find(organization, workspace, id).await?;
         let groups = match effective {
-            true => GroupTree::new(&self.0.facts(&root).await?.groups).with_descendants(id),
-            false => vec![id],
+            true => {
+                let facts = self.0.reads(caller).facts(&root).await?;
+                let tree = GroupTree::new(&facts.groups);
+                tree.get(id).ok_or_else(|| Error::not_found("group"))?;
+                tree.with_descendants(id)
+            }
+            false => vec![self.find(organization, workspace, id).await?.id],
         };
         let mut through: BTreeMap<UserId, Vec<GroupId>> = BTreeMap::new();
         for membership in self.0.store.list_memberships(organization, workspace, &groups).await? {
@@ -355,10 +361,10 @@ impl Groups<'_> {
         user: UserId,
     ) -> Result<Vec<(Group, GroupPath)>> {
         let root = self.0.permit_in(caller, organization, workspace, None, Action::GroupsRead).await?;
-        let member = self.0.store.find_member(organization, user).await?;
+        let reads = self.0.reads(caller);
+        let (member, direct, facts) =
+            try_join!(reads.membership(organization, user), reads.groups(&root, user), reads.facts(&root))?;
         member.ok_or_else(|| Error::not_found("member of the organization"))?;
-        let direct = self.0.groups_of(&root, user).await?;
-        let facts = self.0.facts(&root).await?;
         let tree = GroupTree::new(&facts.groups);
         let named = |path: GroupPath| Some((tree.get(path.group_id)?.clone(), path));
         Ok(tree.effective_paths(&direct).into_iter().filter_map(named).collect())

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::members::require_owner;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{Action, check_role_grant};
@@ -43,14 +45,15 @@ impl PlatformInner {
     /// invitations are considered: all are valid for the same time, so the expired ones come first.
     pub(super) async fn count_with_open_invitations(
         &self,
+        caller: &Caller,
         organization: OrganizationId,
-        now: Timestamp,
     ) -> Result<(OrganizationCounts, Vec<Invitation>)> {
-        let mut counts = self.store.count_organization(organization).await?;
+        let now = self.now();
+        let mut counts = self.reads(caller).counts(organization).await?;
         if counts.invitations == 0 {
             return Ok((counts, Vec::new()));
         }
-        let mut expired = self.store.list_invitations(organization, &PageRequest::largest()).await?.items;
+        let mut expired = self.reads(caller).invitations(organization).await?.items;
         expired.retain(|invitation| invitation.expires_at <= now);
         let closed = u32::try_from(expired.len()).unwrap_or(u32::MAX);
         counts.invitations = counts.invitations.saturating_sub(closed);
@@ -97,7 +100,7 @@ impl Invitations<'_> {
                 self.require_not_member(organization, &command.email).await?;
                 let now = self.0.now();
                 let expired = self.expired_invitations(organization, &command.email, now).await?;
-                let (counts, surplus) = self.0.count_with_open_invitations(organization, now).await?;
+                let (counts, surplus) = self.0.count_with_open_invitations(caller, organization).await?;
                 limits::check_member_limit(&counts, self.0.plans().await?.get(&root.plan_id)?)?;
                 if self.0.store.count_open_invitations(&command.email, now).await? >= MAX_OPEN_PER_RECIPIENT {
                     let message = format!(
@@ -234,7 +237,10 @@ impl Invitations<'_> {
         page: &PageRequest,
     ) -> Result<Page<Invitation>> {
         self.0.permit(caller, organization, Action::InvitationsManage).await?;
-        self.0.store.list_invitations(organization, page).await
+        match *page == PageRequest::largest() {
+            true => self.0.reads(caller).invitations(organization).await,
+            false => self.0.store.list_invitations(organization, page).await,
+        }
     }
 
     /// Withdraws an invitation.
@@ -276,12 +282,11 @@ impl Invitations<'_> {
     /// # Errors
     /// `Unavailable`.
     pub async fn list_for_caller(&self, caller: &Caller) -> Result<Vec<(Organization, Invitation)>> {
-        let mut open = Vec::new();
-        for invitation in self.0.store.list_open_invitations(caller.principal.user_id, self.0.now()).await? {
-            let organization = self.0.store.find_organization(invitation.organization_id).await?;
-            open.extend(organization.map(|organization| (organization, invitation)));
-        }
-        Ok(open)
+        let open = self.0.store.list_open_invitations(caller.principal.user_id, self.0.now()).await?;
+        let organizations = open.iter().map(|open| self.0.store.find_organization(open.organization_id));
+        let organizations = try_join_all(organizations).await?;
+        let pair = |(organization, invitation): (Option<Organization>, _)| Some((organization?, invitation));
+        Ok(organizations.into_iter().zip(open).filter_map(pair).collect())
     }
 
     /// Accepts an invitation with the token from the mail: the caller becomes a member, and the invitation is deleted.

@@ -1,3 +1,5 @@
+use futures_util::try_join;
+
 use super::commit::require_version;
 use super::{Caller, PlatformInner};
 use crate::access::{Action, check_role_grant};
@@ -41,9 +43,9 @@ impl Members<'_> {
         user: UserId,
     ) -> Result<(Member, User)> {
         self.0.permit(caller, organization, Action::MembersRead).await?;
-        let member = self.find(organization, user).await?;
-        let user = self.0.store.find_user(user).await?.ok_or_else(|| Error::not_found("member"))?;
-        Ok((member, user))
+        let reads = self.0.reads(caller);
+        let (member, user) = try_join!(self.find(caller, organization, user), reads.user(user))?;
+        Ok((member, user.ok_or_else(|| Error::not_found("member"))?))
     }
 
     /// Changes the role of a member. Only owners grant or change the owner role, and no caller grants more than it has.
@@ -64,7 +66,7 @@ impl Members<'_> {
             .transact(|| async {
                 let own_role = self.0.permit(caller, organization, Action::MembersManage).await?;
                 let root = self.0.organization(organization).await?;
-                let before = self.find(organization, user).await?;
+                let before = self.find(caller, organization, user).await?;
                 require_version(expected, before.version)?;
                 if before.role == OrganizationRole::Owner || role == OrganizationRole::Owner {
                     require_owner(own_role)?;
@@ -109,7 +111,7 @@ impl Members<'_> {
             .transact(|| async {
                 let own_role = self.0.permit(caller, organization, action).await?;
                 let root = self.0.organization(organization).await?;
-                let before = self.find(organization, user).await?;
+                let before = self.find(caller, organization, user).await?;
                 require_version(expected, before.version)?;
                 if before.role == OrganizationRole::Owner {
                     require_owner(own_role)?;
@@ -128,12 +130,13 @@ impl Members<'_> {
     }
 
     /// Returns the membership of a person. Service accounts have their own operations and are not found here.
-    async fn find(&self, organization: OrganizationId, user: UserId) -> Result<Member> {
-        let not_found = || Error::not_found("member");
-        if self.0.store.find_service_account(organization, user).await?.is_some() {
-            return Err(not_found());
-        }
-        self.0.store.find_member(organization, user).await?.ok_or_else(not_found)
+    async fn find(&self, caller: &Caller, organization: OrganizationId, user: UserId) -> Result<Member> {
+        let reads = self.0.reads(caller);
+        let (account, member) = try_join!(
+            self.0.store.find_service_account(organization, user),
+            reads.membership(organization, user),
+        )?;
+        member.filter(|_| account.is_none()).ok_or_else(|| Error::not_found("member"))
     }
 }
 

@@ -44,6 +44,7 @@ mod projects;
 mod roles;
 mod searches;
 mod service_accounts;
+mod shared_reads;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -99,6 +100,7 @@ pub use policy_reports::PolicyReports;
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
+pub use shared_reads::SharedReads;
 pub use tasks::Tasks;
 pub use usage::{ExplainedInvoice, MonthlyUsage, UsageStatement, UsageVerification, WorkspaceShare};
 pub use users::{Profile, Users};

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
@@ -157,7 +158,7 @@ impl Organizations<'_> {
     /// `NotFound` if it does not exist or the caller is not a member.
     pub async fn get(&self, caller: &Caller, id: OrganizationId) -> Result<Organization> {
         self.0.permit(caller, id, Action::OrganizationRead).await?;
-        self.0.organization(id).await
+        self.0.reads(caller).organization(id).await
     }
 
     /// Changes the display name; `None` leaves it.
@@ -243,11 +244,15 @@ impl Organizations<'_> {
     /// `NotFound` if it does not exist or the caller is not a member.
     pub async fn overview(&self, caller: &Caller, id: OrganizationId) -> Result<Overview> {
         let role = self.0.permit(caller, id, Action::OverviewRead).await?;
-        let organization = self.0.organization(id).await?;
-        let cost = self.0.month_to_date(caller, id, role).await?;
-        let (counts, expired) = self.0.count_with_open_invitations(id, self.0.now()).await?;
+        let reads = self.0.reads(caller);
+        let (organization, plans, cost, (counts, expired)) = try_join!(
+            reads.organization(id),
+            self.0.plans(),
+            self.0.month_to_date(caller, id, role),
+            self.0.count_with_open_invitations(caller, id),
+        )?;
         let expired_invitations = u32::try_from(expired.len()).unwrap_or(u32::MAX);
-        let plan = self.0.plans().await?.get(&organization.plan_id)?.clone();
+        let plan = plans.get(&organization.plan_id)?.clone();
         Ok(Overview { organization, counts, expired_invitations, plan, cost })
     }
 
@@ -373,7 +378,7 @@ impl PlatformInner {
         let mut page = PageRequest::largest();
         loop {
             let accounts = self.store.list_service_accounts(id, &page).await?;
-            for account in accounts.items {
+            for (account, _) in accounts.items {
                 changeset = changeset.delete(RecordKey::User(account.id));
             }
             match accounts.next {

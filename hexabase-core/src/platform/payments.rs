@@ -62,7 +62,7 @@ impl Billing<'_> {
     /// As [`Self::checkout`].
     pub async fn payment_methods(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<PaymentMethod>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        match self.known_customer(id).await? {
+        match self.known_customer(caller, id).await? {
             Some(customer) => self.0.billing.list_payment_methods(&customer).await,
             None => Ok(Vec::new()),
         }
@@ -150,7 +150,7 @@ impl Billing<'_> {
         page: &PageRequest,
     ) -> Result<Page<Invoice>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        let found = match self.known_customer(id).await? {
+        let found = match self.known_customer(caller, id).await? {
             // One more than the page holds, to detect a next page.
             Some(customer) => {
                 let after = page.after().map(str::to_owned);
@@ -167,7 +167,7 @@ impl Billing<'_> {
     /// As [`Self::checkout`], and `NotFound` if the organization does not have the invoice.
     pub async fn invoice(&self, caller: &Caller, id: OrganizationId, invoice: &str) -> Result<Invoice> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        let found = match self.known_customer(id).await? {
+        let found = match self.known_customer(caller, id).await? {
             Some(customer) => self.0.billing.find_invoice(&customer, invoice).await?,
             None => None,
         };
@@ -180,7 +180,7 @@ impl Billing<'_> {
     /// As [`Self::checkout`], and `NotFound` if there is none.
     pub async fn upcoming_invoice(&self, caller: &Caller, id: OrganizationId) -> Result<Invoice> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        let found = match self.known_customer(id).await? {
+        let found = match self.known_customer(caller, id).await? {
             Some(customer) => self.0.billing.upcoming_invoice(&customer).await?,
             None => None,
         };
@@ -224,6 +224,10 @@ impl Billing<'_> {
         caller: &Caller,
         id: OrganizationId,
     ) -> Result<(BillingAccount, CustomerId)> {
+        let known = self.0.reads(caller).billing_account(id).await?;
+        if let Some((account, customer)) = known.and_then(|it| Some((it.clone(), it.customer_id?))) {
+            return Ok((account, customer));
+        }
         let customer = self
             .0
             .transact(|| async {
@@ -245,11 +249,13 @@ impl Billing<'_> {
                 Ok((changeset, customer))
             })
             .await?;
+        self.0.reads(caller).forget_billing_account(id);
         let account = self.0.store.find_billing_account(id).await?;
         Ok((account.ok_or_else(|| Error::not_found("organization"))?, customer))
     }
 
-    async fn known_customer(&self, id: OrganizationId) -> Result<Option<CustomerId>> {
-        Ok(self.0.store.find_billing_account(id).await?.and_then(|account| account.customer_id))
+    async fn known_customer(&self, caller: &Caller, id: OrganizationId) -> Result<Option<CustomerId>> {
+        let account = self.0.reads(caller).billing_account(id).await?;
+        Ok(account.and_then(|account| account.customer_id))
     }
 }

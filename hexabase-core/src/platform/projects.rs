@@ -107,9 +107,8 @@ impl Projects<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
     ) -> Result<(Vec<Project>, Workspace)> {
-        self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
-        let state = self.0.load(organization, workspace).await?;
-        Ok((state.projects, state.workspace))
+        let root = self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
+        Ok((self.0.reads(caller).facts(&root).await?.projects.clone(), root))
     }
 
     /// Returns a project, with the workspace, whose status shows its progress.
@@ -154,6 +153,7 @@ impl Projects<'_> {
                 let version = before.version.next();
                 let after = Project { display_name, updated_at: change.now, version, ..before.clone() };
                 change.update(after.clone());
+                change.access_changed();
                 change.audit("project.update", format!("{}/{}", scope.1, scope.2), &before, &after);
                 let (changeset, workspace) = change.finish();
                 Ok((changeset, (after, workspace)))
@@ -196,6 +196,7 @@ impl Projects<'_> {
                 let plans = self.0.plans().await?;
                 limits::check_project_quota(&after, &state.projects, plans.get(&state.workspace.plan_id)?)?;
                 change.update(after.clone());
+                change.access_changed();
                 change.cluster_changed();
                 change.audit("project.set_quota", format!("{}/{}", scope.1, scope.2), &before.quota, quota);
                 let (changeset, workspace) = change.finish();

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use futures_util::try_join;
+
 use super::commit::require_version;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{
@@ -75,8 +77,7 @@ impl Roles<'_> {
         Ok(())
     }
 
-    /// Returns all groups, assignments, custom roles and projects of a workspace, in one read. Quotas and names for display
-    /// of the projects may be outdated.
+    /// Returns all groups, assignments, custom roles and projects of a workspace, in one read.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's groups.
@@ -88,7 +89,7 @@ impl Roles<'_> {
     ) -> Result<Arc<AccessFacts>> {
         self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
         let root = self.0.permit_in(caller, organization, workspace, None, Action::RolesRead).await?;
-        self.0.facts(&root).await
+        self.0.reads(caller).facts(&root).await
     }
 
     /// Lists the custom roles of a project, oldest first.
@@ -115,9 +116,13 @@ impl Roles<'_> {
         scope: (OrganizationId, WorkspaceId, ProjectId),
         id: RoleId,
     ) -> Result<CustomRole> {
-        self.permit_read(caller, (scope.0, scope.1, Some(scope.2))).await?;
-        let found = self.0.store.find_role(scope.0, scope.1, id).await?;
-        found.filter(|role| role.project_id == scope.2).ok_or_else(|| Error::not_found("role"))
+        let root = self.0.permit_in(caller, scope.0, scope.1, Some(scope.2), Action::RolesRead).await?;
+        let facts = self.0.reads(caller).facts(&root).await?;
+        if !facts.projects.iter().any(|project| project.id == scope.2) {
+            return Err(Error::not_found("project"));
+        }
+        let found = facts.roles.iter().find(|role| role.id == id && role.project_id == scope.2);
+        found.cloned().ok_or_else(|| Error::not_found("role"))
     }
 
     /// Creates a custom role in a project.
@@ -158,6 +163,7 @@ impl Roles<'_> {
                     version: Version::FIRST,
                 };
                 change.insert(role.clone());
+                change.access_changed();
                 change.cluster_changed();
                 change.audit("role.create", format!("{workspace_id}/{project_id}/{}", role.id), (), &role);
                 Ok((change.finish().0, role))
@@ -235,6 +241,7 @@ impl Roles<'_> {
                     ));
                 }
                 change.delete(RecordKey::Role(scope.0, scope.1, id));
+                change.access_changed();
                 change.cluster_changed();
                 change.audit("role.delete", format!("{}/{}/{id}", scope.1, scope.2), role, ());
                 Ok((change.finish().0, ()))
@@ -343,18 +350,21 @@ impl Roles<'_> {
         let authorization = Authorization::Workspace((organization, workspace, None), action);
         self.0
             .run_idempotent(caller, authorization, || async {
-                self.0.permit_in(caller, organization, workspace, None, action).await?;
-                if self.0.store.find_member(organization, request.user_id).await?.is_none() {
+                let root = self.0.permit_in(caller, organization, workspace, None, action).await?;
+                let (reads, reviewed) = (self.0.reads(caller), request.user_id);
+                let (member, direct, facts) = try_join!(
+                    reads.membership(organization, reviewed),
+                    reads.groups(&root, reviewed),
+                    reads.facts(&root),
+                )?;
+                if member.is_none() {
                     return Err(Error::invalid("user_id", "is not a member of this organization"));
                 }
-                let state = self.0.load(organization, workspace).await?;
                 let project = request.attributes.project;
-                if project.is_some_and(|id| !state.projects.iter().any(|project| project.id == id)) {
+                if project.is_some_and(|id| !facts.projects.iter().any(|project| project.id == id)) {
                     return Err(Error::invalid("project_id", "there is no such project in this workspace"));
                 }
-                let direct = self.0.groups_of(&state.workspace, request.user_id).await?;
-                let result = review(&AccessFacts::from(state), &direct, &request.attributes);
-                Ok((Changeset::new(), result))
+                Ok((Changeset::new(), review(&facts, &direct, &request.attributes)))
             })
             .await
     }

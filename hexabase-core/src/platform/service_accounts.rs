@@ -1,4 +1,4 @@
-use futures_util::future::try_join_all;
+use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
@@ -137,11 +137,7 @@ impl ServiceAccounts<'_> {
     ) -> Result<Page<(ServiceAccount, OrganizationRole)>> {
         self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
         let Page { items, next } = self.0.store.list_service_accounts(organization, page).await?;
-        let memberships = items.iter().map(|account| self.0.store.find_member(organization, account.id));
-        let memberships = try_join_all(memberships).await?;
-        // An account that was deleted in the meantime has no membership.
-        let with_role = |(account, member): (_, Option<Member>)| Some((account, member?.role));
-        let items = items.into_iter().zip(memberships).filter_map(with_role).collect();
+        let items = items.into_iter().map(|(account, member)| (account, member.role)).collect();
         Ok(Page { items, next })
     }
 
@@ -156,8 +152,8 @@ impl ServiceAccounts<'_> {
         id: UserId,
     ) -> Result<(ServiceAccount, Member)> {
         self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
-        let account = self.find(organization, id).await?;
-        let member = self.0.store.find_member(organization, id).await?;
+        let member = self.0.store.find_member(organization, id);
+        let (account, member) = try_join!(self.find(caller, organization, id), member)?;
         Ok((account, member.ok_or_else(|| Error::not_found("service account"))?))
     }
 
@@ -177,7 +173,7 @@ impl ServiceAccounts<'_> {
             .transact(|| async {
                 self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
-                let account = self.find(organization, id).await?;
+                let account = self.find(caller, organization, id).await?;
                 require_version(expected, account.version)?;
                 let resource = format!("{organization}/{id}");
                 let entry =
@@ -213,7 +209,7 @@ impl ServiceAccounts<'_> {
             .run_idempotent(caller, authorization, || async {
                 let own_role = self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
-                self.find(organization, id).await?;
+                self.find(caller, organization, id).await?;
                 require_lasting_credential(caller)?;
                 self.require_included_role(organization, id, own_role).await?;
                 check_scope_grant(&caller.principal, &command.scopes)?;
@@ -250,7 +246,7 @@ impl ServiceAccounts<'_> {
         page: &PageRequest,
     ) -> Result<Page<ApiToken>> {
         self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
-        self.find(organization, id).await?;
+        self.find(caller, organization, id).await?;
         self.0.store.list_api_tokens(id, page).await
     }
 
@@ -270,7 +266,7 @@ impl ServiceAccounts<'_> {
             .transact(|| async {
                 self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
-                self.find(organization, id).await?;
+                self.find(caller, organization, id).await?;
                 let found = self.0.store.find_api_token(token).await?;
                 let found =
                     found.filter(|token| token.user_id == id && token.organization_id == Some(organization));
@@ -294,8 +290,13 @@ impl ServiceAccounts<'_> {
             .await
     }
 
-    async fn find(&self, organization: OrganizationId, id: UserId) -> Result<ServiceAccount> {
-        let found = self.0.store.find_service_account(organization, id).await?;
+    async fn find(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: UserId,
+    ) -> Result<ServiceAccount> {
+        let found = self.0.reads(caller).service_account(organization, id).await?;
         found.ok_or_else(|| Error::not_found("service account"))
     }
 

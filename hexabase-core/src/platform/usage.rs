@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use futures_util::future::try_join_all;
+use futures_util::try_join;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Caller;
@@ -124,14 +125,19 @@ impl Billing<'_> {
     ) -> Result<UsageStatement> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let (from, until) = checked_period((from, until))?;
-        let used = self.0.store.sum_usage_by_workspace(id, workspace, from, until).await?;
-        let names = self.names(id).await?;
+        let used = async {
+            match workspace {
+                Some(_) => self.0.store.sum_usage_by_workspace(id, workspace, from, until).await,
+                None => self.0.reads(caller).usage(id, from, until).await,
+            }
+        };
+        let (used, names) = try_join!(used, self.names(caller, id))?;
         let named = |usage: WorkspaceUsage| (names.get(&usage.workspace_id).cloned(), usage);
         Ok(UsageStatement { from, until, workspaces: used.into_iter().map(named).collect() })
     }
 
-    async fn names(&self, id: OrganizationId) -> Result<BTreeMap<WorkspaceId, Slug>> {
-        let workspaces = self.0.all_workspaces(id).await?;
+    async fn names(&self, caller: &Caller, id: OrganizationId) -> Result<BTreeMap<WorkspaceId, Slug>> {
+        let workspaces = self.0.reads(caller).workspaces(id).await?;
         Ok(workspaces.into_iter().map(|workspace| (workspace.id, workspace.name)).collect())
     }
 
@@ -141,14 +147,14 @@ impl Billing<'_> {
     /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn this_month(&self, caller: &Caller, id: OrganizationId) -> Result<MonthlyUsage> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        let account = self.0.store.find_billing_account(id).await?;
+        let account = self.0.reads(caller).billing_account(id).await?;
         let month = Month::of(self.0.now());
         let price = match &account {
             Some(account) => self.0.current_price(account).await?,
             None => None,
         };
         let bill = match price {
-            Some(price) => Some(self.0.usage_bill(id, &price, month).await?),
+            Some(price) => Some(self.0.usage_bill(caller, id, &price, month).await?),
             None => None,
         };
         Ok(MonthlyUsage { month, bill, budget: account.and_then(|account| account.budget) })
@@ -225,7 +231,7 @@ impl Billing<'_> {
     ) -> Result<ExplainedInvoice> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let names = match invoice.lines.iter().any(|line| line.meter.is_some()) {
-            true => self.names(id).await?,
+            true => self.names(caller, id).await?,
             false => BTreeMap::new(),
         };
         let mut shares = Vec::with_capacity(invoice.lines.len());
@@ -239,9 +245,7 @@ impl Billing<'_> {
             let (from, until) = metering::billed_hours(line.period_start, line.period_end);
             let used = match known.entry((from, until)) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => {
-                    unknown.insert(self.0.store.sum_usage_by_workspace(id, None, from, until).await?)
-                }
+                Entry::Vacant(unknown) => unknown.insert(self.0.reads(caller).usage(id, from, until).await?),
             };
             let used: Vec<(WorkspaceId, u64)> =
                 used.iter().map(|usage| (usage.workspace_id, usage.readings[meter].amount)).collect();
@@ -262,20 +266,36 @@ impl Billing<'_> {
     /// # Errors
     /// `Unavailable`.
     pub async fn verify_usage(&self, id: OrganizationId, month: Month) -> Result<Vec<UsageVerification>> {
-        let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(Vec::new()) };
+        let account = self.0.store.find_billing_account(id).await?;
+        self.verify_usage_of(account, id, month).await
+    }
+
+    /// As [`Self::verify_usage`], for a billing account that was read.
+    pub(super) async fn verify_usage_of(
+        &self,
+        account: Option<BillingAccount>,
+        id: OrganizationId,
+        month: Month,
+    ) -> Result<Vec<UsageVerification>> {
+        let Some(account) = account else { return Ok(Vec::new()) };
         let Some(customer) = &account.customer_id else { return Ok(Vec::new()) };
         let from = Hour::of(month.start()).max(Hour::of(account.created_at));
         let until = Hour::of(month.end()).min(Hour::of(self.0.now()));
         if from >= until {
             return Ok(Vec::new());
         }
-        let used = self.0.store.sum_usage_by_hour(id, from, until).await?;
-        let reported = self.0.store.list_usage_reports(id, from, until).await?;
-        let invoices = self.final_invoices(customer, month).await?;
+        let (used, reported, invoices) = try_join!(
+            self.0.store.sum_usage_by_hour(id, from, until),
+            self.0.store.list_usage_reports(id, from, until),
+            self.final_invoices(customer, month),
+        )?;
         let periods = invoices.iter().flat_map(|invoice| &invoice.lines).map(|line| line.period_start);
         let billed_from =
             periods.min().map_or(from, |start| Hour::of(start).max(Hour::of(account.created_at)));
-        let billed = self.0.store.list_usage_reports(id, billed_from.min(from), until).await?;
+        let billed = match billed_from < from {
+            true => self.0.store.list_usage_reports(id, billed_from, until).await?,
+            false => reported.clone(),
+        };
         let plans = self.0.plans().await?;
         let charges_for = |meter: Meter| {
             let plan = account.subscription.as_ref().and_then(|it| plans.find(&it.plan_id));
@@ -328,9 +348,15 @@ impl PlatformInner {
         Ok(plan.and_then(|plan| plan.price))
     }
 
-    async fn usage_bill(&self, id: OrganizationId, price: &Price, month: Month) -> Result<Bill> {
+    async fn usage_bill(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        price: &Price,
+        month: Month,
+    ) -> Result<Bill> {
         let (from, until) = (Hour::of(month.start()), Hour::of(month.end()));
-        let used = self.store.sum_usage_by_workspace(id, None, from, until).await?;
+        let used = self.reads(caller).usage(id, from, until).await?;
         let used = used.iter().fold(PerMeter::default(), |sum: PerMeter<u64>, more| {
             PerMeter::from_fn(|meter| sum[meter].saturating_add(more.readings[meter].amount))
         });
@@ -349,13 +375,13 @@ impl PlatformInner {
         if authorize(&caller.principal, &roles, Action::BillingRead) != Decision::Allowed {
             return Ok(None);
         }
-        let Some(account) = self.store.find_billing_account(id).await? else { return Ok(None) };
+        let Some(account) = self.reads(caller).billing_account(id).await? else { return Ok(None) };
         let (Some(price), Some(subscription)) =
             (self.current_price(&account).await?, account.live_subscription())
         else {
             return Ok(None);
         };
-        let used = self.usage_bill(id, &price, Month::of(self.now())).await?;
+        let used = self.usage_bill(caller, id, &price, Month::of(self.now())).await?;
         Ok(Some(metering::month_cost(&price, subscription, &used)))
     }
 }

@@ -1,3 +1,4 @@
+use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::PlatformInner;
@@ -247,10 +248,11 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound` if the user does not exist, `Unavailable`.
     pub async fn profile(&self, user: UserId) -> Result<Profile> {
-        let found = self.0.store.find_user(user).await?;
+        let first = PageRequest::largest();
+        let organizations = self.0.store.list_organizations(user, &first);
+        let (found, organizations) = try_join!(self.0.store.find_user(user), organizations)?;
         let user = found.ok_or_else(|| Error::not_found("user"))?;
-        let organizations = self.0.store.list_organizations(user.id, &PageRequest::largest()).await?.items;
-        Ok(Profile { user, organizations })
+        Ok(Profile { user, organizations: organizations.items })
     }
 
     /// Lists the security events of a user, newest first.

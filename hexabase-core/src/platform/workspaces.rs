@@ -1,3 +1,4 @@
+use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{Action, GroupTree, check_right_grant, right_of_role};
 use crate::changeset::{Changeset, Precondition};
 use crate::error::{Check, Error, Result};
-use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
+use crate::id::{GroupId, OrganizationId, TaskId, UserId, WorkspaceId};
 use crate::model::{
     Assignment, GitOps, GitOpsCredential, Group, GroupPreset, HostState, Membership, Organization,
     OrganizationRole, Plan, Power, PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace,
@@ -497,25 +498,25 @@ impl Workspaces<'_> {
         let as_of = self.0.now();
         let workspace = self.0.permit_in(caller, organization, id, None, Action::ClusterAccess).await?;
         require_reachable(&workspace)?;
-        let found = self.0.store.find_user(caller.principal.user_id).await?;
+        let reads = self.0.reads(caller);
+        let (found, direct) = try_join!(reads.user(caller.principal.user_id), reads.own_groups(&workspace))?;
         let user = found.ok_or_else(|| Error::not_found("user"))?;
-        let direct = self.0.groups_of(&workspace, user.id).await?;
         let groups = self.0.groups_claim(&workspace, &direct).await?;
         Ok(ClusterAccess { workspace, user, groups, as_of })
     }
 }
 
 /// Workspaces on plans without a price in the organizations of one creator.
-pub(super) struct FreeWorkspaces {
-    pub(super) existing: u32,
-    pub(super) limit: u32,
+struct FreeWorkspaces {
+    existing: u32,
+    limit: u32,
     creator: Option<User>,
 }
 
 impl PlatformInner {
     /// Counts the workspaces on plans without a price in the organizations of the organization's creator; `None` if
     /// they are not limited.
-    pub(super) async fn free_workspaces(
+    async fn free_workspaces(
         &self,
         plans: &PlanCatalog,
         root: &Organization,
@@ -525,10 +526,15 @@ impl PlatformInner {
         if creator.as_ref().is_some_and(|user| self.config.is_platform_admin(user)) {
             return Ok(None);
         }
-        let counts = self.store.count_created_workspaces(root.created_by).await?;
-        let is_free = |id: &PlanId| plans.find(id).is_none_or(|plan| plan.price.is_none());
-        let existing = counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum();
+        let existing = self.count_free_workspaces(plans, root.created_by).await?;
         Ok(Some(FreeWorkspaces { existing, limit, creator }))
+    }
+
+    /// Counts the workspaces on plans without a price in the organizations of a creator.
+    pub(super) async fn count_free_workspaces(&self, plans: &PlanCatalog, creator: UserId) -> Result<u32> {
+        let counts = self.store.count_created_workspaces(creator).await?;
+        let is_free = |id: &PlanId| plans.find(id).is_none_or(|plan| plan.price.is_none());
+        Ok(counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum())
     }
 
     /// Returns the names of the groups of a user with these direct memberships, ancestors included: the claim

@@ -62,7 +62,7 @@ store_part! {
             id: UserId,
         ) -> Result<Option<ServiceAccount>>;
 
-        /// Lists the service accounts of an organization, oldest first.
+        /// Lists the service accounts of an organization, each with its membership, oldest first.
         ///
         /// # Errors
         /// `Unavailable`.
@@ -70,7 +70,7 @@ store_part! {
             &self,
             organization: OrganizationId,
             page: &PageRequest,
-        ) -> Result<Page<ServiceAccount>>;
+        ) -> Result<Page<(ServiceAccount, Member)>>;
 
         /// Lists the inventories of an organization by name, at most [`MAX_INVENTORIES`](crate::limits::MAX_INVENTORIES).
         ///

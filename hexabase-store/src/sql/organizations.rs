@@ -100,11 +100,24 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         &self,
         organization: OrganizationId,
         page: &PageRequest,
-    ) -> Result<Page<ServiceAccount>> {
+    ) -> Result<Page<(ServiceAccount, Member)>> {
         let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
-        let query = select::<ServiceAccount>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let query = Query::assembled(format!(
+            "SELECT {}, {} FROM service_accounts s \
+             JOIN members m ON m.organization_id = s.organization_id AND m.user_id = s.id \
+             WHERE s.organization_id = $1 AND s.id > $2 ORDER BY s.id LIMIT $3",
+            columns_of::<ServiceAccount>("s"),
+            columns_of::<Member>("m"),
+        ));
         let query = query.for_organization(organization).text(after).int(row_limit(page));
-        self.0.page(query, page, |account: &ServiceAccount| account.id.to_string()).await
+        let rows = self.0.fetch(query).await?;
+        let read = |row| {
+            let mut cells = Cells::new(row);
+            Ok((ServiceAccount::read(&mut cells)?, Member::read(&mut cells)?))
+        };
+        let found: Vec<(ServiceAccount, Member)> =
+            rows.iter().map(|row| read(row as &dyn super::RawRow)).collect::<Result<_>>()?;
+        Ok(page.page(found, |(account, _)| account.id.to_string()))
     }
 
     async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>> {

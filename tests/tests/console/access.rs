@@ -286,3 +286,28 @@ async fn pages_of_managed_objects_name_their_inventory() {
     }
     assert!(!ann.get(&group).await.text.contains("Managed by documents"), "the group is not managed");
 }
+
+#[tokio::test]
+async fn pages_show_changes_of_roles_and_projects_at_once() {
+    let app = TestApp::with_console().await;
+    let ann = app.sign_in("ann").await;
+    let params = app.create_full_organization(&ann, "acme").await;
+    let browser = Browser::sign_in(&app, "ann").await;
+    let place = "orgs/{org}/workspaces/{ws}/projects/{prj}";
+    let page = params.path(&format!("/console/{place}"));
+    let api = api(&page);
+    let shown = async |page: &str| browser.get(page).await.text;
+    let roles = format!("{page}/roles");
+    assert!(!shown(&roles).await.contains("reviewer"));
+    let rules = json!([{ "api_groups": [""], "resources": ["pods"], "verbs": ["get"] }]);
+    let role =
+        ann.client.create(&format!("{api}/roles"), &json!({ "name": "reviewer", "rules": rules })).await;
+    assert!(shown(&roles).await.contains("reviewer"));
+    ann.client.send_ok(Method::DELETE, &format!("{api}/roles/{role}"), &Value::Null).await;
+    assert!(!shown(&roles).await.contains("reviewer"));
+    assert!(!shown(&page).await.contains("Storefront"));
+    ann.client.send_ok(Method::PATCH, &api, &json!({ "display_name": "Storefront" })).await;
+    assert!(shown(&page).await.contains("Storefront"));
+    ann.client.send_ok(Method::PUT, &format!("{api}/quota"), &json!({ "cpu": "1500m" })).await;
+    assert!(shown(&page).await.contains("1500m") || shown(&page).await.contains("1.5"));
+}

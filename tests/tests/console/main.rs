@@ -6,6 +6,7 @@ mod access;
 mod account;
 mod audit;
 mod billing;
+mod budget;
 mod entries;
 mod forms;
 mod journey;

@@ -25,7 +25,7 @@ use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::filters::Filters;
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
@@ -110,13 +110,15 @@ pub(super) async fn load(
     filters: Filters,
 ) -> std::result::Result<GroupPage, hexabase_api::html_pages::PageError> {
     let (org, ws, grp) = scope;
-    let place = workspace_for(context, org, ws, action).await?;
     let (platform, caller) = (context.platform(), &context.caller);
-    let access = platform.roles().facts(caller, org, ws).await?;
+    let request = cursors.request(&from_filter_form::<PageQuery>(filters.query())?)?;
+    let (place, access, members) = tokio::try_join!(
+        workspace_with(context, (org, ws), action, &[Action::GroupsManage]),
+        async { Ok(platform.roles().facts(caller, org, ws).await?) },
+        async { Ok(platform.groups().members(caller, scope, true, &request).await?) },
+    )?;
     let found = access.groups.iter().find(|group| group.id == grp).cloned();
     let group = found.ok_or_else(|| Error::not_found("group"))?;
-    let request = cursors.request(&from_filter_form::<PageQuery>(filters.query())?)?;
-    let members = platform.groups().members(caller, scope, true, &request).await?;
     let next_cursor = cursors.next_cursor(&members)?;
     let suggestions = match refusal(&place.abilities, Action::GroupsManage) {
         None => super::group_members::suggestions(context, org).await?,

@@ -15,7 +15,7 @@ use crate::components::{
 use crate::context::{Context, refusal};
 use crate::pages::api_call::api_call;
 use crate::pages::nested::tree_nodes;
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
 use crate::urls;
@@ -24,7 +24,7 @@ pub(super) async fn show(
     context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
-    let place = workspace_for(&context, org, ws, Action::GroupsRead).await?;
+    let place = workspace_with(&context, (org, ws), Action::GroupsRead, &[Action::GroupCreate]).await?;
     let facts = context.platform().roles().facts(&context.caller, org, ws).await?;
     Ok(page(context, &place, &facts))
 }

@@ -16,15 +16,18 @@ use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission};
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
-use crate::pages::projects::{ProjectScope, VisibleProject, project_for};
+use crate::pages::projects::{ProjectScope, VisibleProject, project_for, project_with};
 use crate::response::{PageResult, see_other};
 use crate::urls;
 
 /// Ids of a custom role with those of its parents.
 type RoleScope = (OrganizationId, WorkspaceId, ProjectId, RoleId);
 
+/// Actions that the page offers.
+const OFFERED: [Action; 1] = [Action::ProjectRolesManage];
+
 pub(super) async fn show_new(mut context: Context, Path(scope): Path<ProjectScope>) -> PageResult {
-    let found = project_for(&context, scope, Action::ProjectRoleCreate).await?;
+    let found = project_with(&context, scope, Action::ProjectRoleCreate, &OFFERED).await?;
     let form = FormState::with(context.saved_fields());
     let name = form.value("name");
     let rows = entered(form.fields()).unwrap_or_else(|| vec![RuleRow::default()]);
@@ -32,7 +35,7 @@ pub(super) async fn show_new(mut context: Context, Path(scope): Path<ProjectScop
 }
 
 pub(super) async fn show(mut context: Context, Path((org, ws, prj, rol)): Path<RoleScope>) -> PageResult {
-    let found = project_for(&context, (org, ws, prj), Action::RolesRead).await?;
+    let found = project_with(&context, (org, ws, prj), Action::RolesRead, &OFFERED).await?;
     let role = context.platform().roles().get(&context.caller, (org, ws, prj), rol).await?;
     context.note_inventory(org, rol).await?;
     let form = FormState::with(context.saved_fields());
@@ -46,7 +49,7 @@ pub(super) async fn show(mut context: Context, Path((org, ws, prj, rol)): Path<R
 }
 
 pub(super) async fn submit_new(Path(scope): Path<ProjectScope>, submission: Submission) -> PageResult {
-    let found = project_for(&submission.context, scope, Action::ProjectRoleCreate).await?;
+    let found = project_with(&submission.context, scope, Action::ProjectRoleCreate, &OFFERED).await?;
     save(found, None, submission).await
 }
 

@@ -21,14 +21,17 @@ use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, creating_form, form_to};
 use crate::pages::api_call::api_call;
 use crate::pages::nested::in_order;
-use crate::pages::projects::{ProjectScope, ancestors, project_for};
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::projects::{ProjectScope, ancestors, project_with};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
 
 /// Scope of assignments: the workspace as a whole, or one of its projects.
 type AssignmentScope = (OrganizationId, WorkspaceId, Option<ProjectId>);
+
+/// Actions that the page of a project offers.
+const IN_PROJECT: [Action; 2] = [Action::ProjectRolesManage, Action::ProjectRoleCreate];
 
 /// Facts on the page.
 struct RolesPage {
@@ -163,9 +166,9 @@ async fn load(
     form: FormState,
 ) -> std::result::Result<RolesPage, hexabase_api::html_pages::PageError> {
     let (place, project) = match prj {
-        None => (workspace_for(context, org, ws, action).await?, None),
+        None => (workspace_with(context, (org, ws), action, &[Action::WorkspaceRolesAssign]).await?, None),
         Some(prj) => {
-            let found = project_for(context, (org, ws, prj), action).await?;
+            let found = project_with(context, (org, ws, prj), action, &IN_PROJECT).await?;
             (found.place, Some((found.project, found.all)))
         }
     };

@@ -20,7 +20,7 @@ use crate::context::{Context, refusal};
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
 use crate::pages::nested::in_order;
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
 use crate::urls;
@@ -49,7 +49,7 @@ pub(super) async fn show(
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
     RawQuery(query): RawQuery,
 ) -> PageResult {
-    let place = workspace_for(&context, org, ws, Action::RolesRead).await?;
+    let place = workspace_with(&context, (org, ws), Action::RolesRead, &[Action::AccessReview]).await?;
     let (platform, caller) = (context.platform(), &context.caller);
     let access = platform.roles().facts(caller, org, ws).await?;
     let may_ask_about_all = refusal(&place.abilities, Action::AccessReview).is_none();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
+use hexabase_api::requests::PageQuery;
 use hexabase_api::{Pager as Cursors, Path};
 use hexabase_core::access::Action;
 use hexabase_core::id::{OrganizationId, UserId};
@@ -39,6 +40,9 @@ struct LogPage {
     pager: Pager,
 }
 
+/// Number of entries on a page unless the user chooses another: each has its details folded up.
+const PAGE_SIZE: u16 = 25;
+
 pub(super) async fn show(
     context: Context,
     Path(org): Path<OrganizationId>,
@@ -50,7 +54,8 @@ pub(super) async fn show(
     let parsed = query::parse(filters.query()).and_then(|query| Ok((query.page(), query.parse()?)));
     let (status, entries, form) = match parsed {
         Ok((page, filter)) => {
-            let request = cursors.request(&page)?;
+            let limit = page.limit.or(Some(PAGE_SIZE));
+            let request = cursors.request(&PageQuery { limit, ..page })?;
             (StatusCode::OK, audit_events(&context, org, &filter, &request).await?, FormState::default())
         }
         Err(error) => {
@@ -62,7 +67,7 @@ pub(super) async fn show(
     let facts = LogPage {
         entries: entries.map(|page| page.items),
         members: member_names(&context, org).await?,
-        pager: filters.pager(&urls::audit(org), next.as_deref()),
+        pager: filters.pager_of(PAGE_SIZE.into(), &urls::audit(org), next.as_deref()),
         filters,
         form,
     };

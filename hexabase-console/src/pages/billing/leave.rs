@@ -98,7 +98,7 @@ async fn page(
     let billing = platform.billing();
     let (effects, abilities, plans) = tokio::try_join!(
         billing.cancellation_effects(caller, org),
-        platform.abilities(caller, org, None),
+        platform.abilities_for(caller, org, None, &[Action::BillingOrder]),
         platform.current_plans(),
     )?;
     let plan_name = effects.as_ref().map_or_else(String::new, |effects| {

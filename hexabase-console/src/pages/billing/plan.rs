@@ -185,7 +185,7 @@ async fn load(
     let (offers, state, abilities, plans, methods) = tokio::try_join!(
         billing.offers(caller, org),
         billing.state(caller, org),
-        platform.abilities(caller, org, None),
+        platform.abilities_for(caller, org, None, &[Action::BillingOrder]),
         platform.current_plans(),
         async { unless_unavailable(billing.payment_methods(caller, org).await) },
     )?;

@@ -17,8 +17,10 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
     let membership = context.organization_for(org, Action::BillingRead).await?;
     let (platform, caller) = (context.platform(), &context.caller);
     let billing = platform.billing();
-    let (offers, abilities) =
-        tokio::try_join!(billing.offers(caller, org), platform.abilities(caller, org, None))?;
+    let (offers, abilities) = tokio::try_join!(
+        billing.offers(caller, org),
+        platform.abilities_for(caller, org, None, &[Action::BillingOrder])
+    )?;
     let texts = context.texts();
     let content = html! {
         p { (texts.text("plans-about")) }

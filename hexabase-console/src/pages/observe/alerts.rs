@@ -24,10 +24,13 @@ use crate::components::{
 use crate::context::Context;
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section, member_names};
 use crate::response::PageResult;
 use crate::urls;
+
+/// Alerts that are firing, and silences that have not ended.
+type AlertState = (Vec<ActiveAlert>, Vec<AlertSilence>);
 
 /// Facts on the page.
 pub(super) struct AlertsPage {
@@ -36,13 +39,15 @@ pub(super) struct AlertsPage {
     pub(super) rules: Vec<AlertRule>,
     filters: Filters,
     next_cursor: Option<String>,
-    /// Alerts that are firing and silences that have not ended.
-    pub(super) state: Result<(Vec<ActiveAlert>, Vec<AlertSilence>)>,
+    pub(super) state: Result<AlertState>,
     /// Names of the users who created silences.
     pub(super) authors: BTreeMap<UserId, String>,
     create: Rights,
     pub(super) manage: Rights,
 }
+
+/// Actions that the page offers.
+const OFFERED: [Action; 2] = [Action::AlertRuleCreate, Action::AlertRulesManage];
 
 pub(super) async fn show(
     context: Context,
@@ -50,16 +55,16 @@ pub(super) async fn show(
     cursors: Cursors,
     RawQuery(query): RawQuery,
 ) -> PageResult {
-    let place = workspace_for(&context, org, ws, Action::AlertsRead).await?;
     let filters = Filters::new(query.as_deref().unwrap_or_default());
     let request = cursors.request(&from_filter_form::<PageQuery>(filters.query())?)?;
     let (platform, caller) = (context.platform(), &context.caller);
-    let (projects, _) = platform.projects().all(caller, org, ws).await?;
-    let rules = platform.alert_rules().list(caller, org, ws, &request).await?;
+    let (place, (projects, _), rules, (state, authors)) = tokio::try_join!(
+        workspace_with(&context, (org, ws), Action::AlertsRead, &OFFERED),
+        async { Ok(platform.projects().all(caller, org, ws).await?) },
+        async { Ok(platform.alert_rules().list(caller, org, ws, &request).await?) },
+        async { Ok(state_with_authors(&context, org, ws).await?) },
+    )?;
     let next_cursor = cursors.next_cursor(&rules)?;
-    let state = part(read_state(&context, org, ws).await)?;
-    let silences = state.as_ref().map_or(&[][..], |(_, silences)| silences.as_slice());
-    let authors = if silences.is_empty() { BTreeMap::new() } else { member_names(&context, org).await? };
     let create = Rights::of(&context, &place, Action::AlertRuleCreate).await?;
     let manage = Rights::of(&context, &place, Action::AlertRulesManage).await?;
     let rules = rules.items;
@@ -67,11 +72,19 @@ pub(super) async fn show(
     Ok(page(context, &found))
 }
 
-async fn read_state(
+/// Reads the state of the alerts, and the names of the users who created silences.
+async fn state_with_authors(
     context: &Context,
     org: OrganizationId,
     ws: WorkspaceId,
-) -> Result<(Vec<ActiveAlert>, Vec<AlertSilence>)> {
+) -> Result<(Result<AlertState>, BTreeMap<UserId, String>)> {
+    let state = part(read_state(context, org, ws).await)?;
+    let has_silences = state.as_ref().is_ok_and(|(_, silences)| !silences.is_empty());
+    let authors = if has_silences { member_names(context, org).await? } else { BTreeMap::new() };
+    Ok((state, authors))
+}
+
+async fn read_state(context: &Context, org: OrganizationId, ws: WorkspaceId) -> Result<AlertState> {
     let alerts = context.platform().alerts();
     let firing = alerts.list(&context.caller, org, ws).await?;
     Ok((firing, alerts.silences(&context.caller, org, ws).await?))

@@ -25,7 +25,7 @@ use crate::context::{Context, refusal};
 use crate::pages::api_call::api_call;
 use crate::pages::csv::attachment;
 use crate::pages::filters::Filters;
-use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
 use crate::urls;
@@ -41,6 +41,9 @@ pub(super) struct LogsPage {
     lines: Result<(Vec<LogLine>, Option<LineId>)>,
 }
 
+/// Actions that the content of the page depends on.
+const OFFERED: [Action; 2] = [Action::LogsRead, Action::RolesRead];
+
 pub(super) async fn show(
     context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
@@ -48,10 +51,10 @@ pub(super) async fn show(
 ) -> PageResult {
     let selection = LogSelection::of(Filters::new(query.as_deref().unwrap_or_default()))?;
     let place = match selection.get("project") {
-        "" => workspace_for(&context, org, ws, Action::WorkspaceRead).await?,
+        "" => workspace_with(&context, (org, ws), Action::WorkspaceRead, &OFFERED).await?,
         id => {
             let id: ProjectId = id.parse().map_err(|_| Error::not_found("project"))?;
-            project_place_for(&context, org, ws, id, Action::WorkspaceRead).await?
+            project_place_for(&context, (org, ws, id), Action::WorkspaceRead, &OFFERED).await?
         }
     };
     if selection.get("format") == "text" {

@@ -24,7 +24,7 @@ use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, form_to};
 use crate::pages::api_call::api_call;
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
-use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, project_place_for, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
@@ -46,9 +46,10 @@ pub(super) async fn rule_for(
     action: Action,
 ) -> std::result::Result<VisibleRule, PageError> {
     let rule = context.platform().alert_rules().get(&context.caller, org, ws, rule).await?;
+    let offered = [Action::AlertRulesManage];
     let place = match rule.project_id {
-        Some(project) => project_place_for(context, org, ws, project, action).await?,
-        None => workspace_for(context, org, ws, action).await?,
+        Some(project) => project_place_for(context, (org, ws, project), action, &offered).await?,
+        None => workspace_with(context, (org, ws), action, &offered).await?,
     };
     Ok(VisibleRule { place, rule })
 }

@@ -98,7 +98,7 @@ async fn load(
         "" => workspace_for(context, org, ws, Action::AlertRuleCreate).await?,
         id => {
             let id: ProjectId = id.parse().map_err(|_| Error::not_found("project"))?;
-            project_place_for(context, org, ws, id, Action::AlertRuleCreate).await?
+            project_place_for(context, (org, ws, id), Action::AlertRuleCreate, &[]).await?
         }
     };
     let (projects, _) = context.platform().projects().all(&context.caller, org, ws).await?;

@@ -56,7 +56,8 @@ fn path(org: OrganizationId) -> String {
 async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &FormState) -> PageResult {
     let membership = context.organization_for(org, Action::OrganizationDelete).await?;
     let overview = context.platform().organizations().overview(&context.caller, org).await?;
-    let abilities = context.platform().abilities(&context.caller, org, None).await?;
+    let abilities =
+        context.platform().abilities_for(&context.caller, org, None, &[Action::OrganizationDelete]).await?;
     let refused = refusal(&abilities, Action::OrganizationDelete);
     let options = reauthentication(&context, &path(org)).await?;
     let obstacle = match (refused, options) {

@@ -61,7 +61,7 @@ pub(super) async fn show(
     let (members, invitations, abilities) = tokio::try_join!(
         async { platform.members().list(caller, org, &filter, &page_request).await },
         invitations,
-        platform.abilities(caller, org, None),
+        platform.abilities_for(caller, org, None, &[Action::InvitationCreate]),
     )?;
     let next_cursor = cursors.next_cursor(&members)?;
     let facts = MembersPage {

@@ -17,7 +17,7 @@ use crate::components::{
 use crate::context::{Context, refusal};
 use crate::pages::api_call::api_call;
 use crate::pages::nested::tree_nodes;
-use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
+use crate::pages::workspaces::{VisibleWorkspace, workspace_with};
 use crate::pages::{PageContent, Section};
 use crate::response::PageResult;
 use crate::urls;
@@ -26,7 +26,7 @@ pub(super) async fn show(
     context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
-    let place = workspace_for(&context, org, ws, Action::ProjectsRead).await?;
+    let place = workspace_with(&context, (org, ws), Action::ProjectsRead, &[Action::ProjectCreate]).await?;
     let (projects, _) = context.platform().projects().all(&context.caller, org, ws).await?;
     Ok(page(context, &place, &projects))
 }

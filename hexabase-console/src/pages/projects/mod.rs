@@ -53,10 +53,23 @@ pub(crate) struct VisibleProject {
 /// `not_found` if the user may not see it, and `forbidden` if neither the role nor the groups permit the action.
 pub(crate) async fn project_for(
     context: &Context,
-    (org, ws, prj): ProjectScope,
+    scope: ProjectScope,
     action: Action,
 ) -> Result<VisibleProject, PageError> {
-    let place = project_place_for(context, org, ws, prj, action).await?;
+    project_with(context, scope, action, &[]).await
+}
+
+/// Reads the project of a page for an action, with the abilities for further actions that the page offers.
+///
+/// # Errors
+/// Same as [`project_for`].
+pub(crate) async fn project_with(
+    context: &Context,
+    (org, ws, prj): ProjectScope,
+    action: Action,
+    further: &[Action],
+) -> Result<VisibleProject, PageError> {
+    let place = project_place_for(context, (org, ws, prj), action, further).await?;
     let (all, _) = context.platform().projects().all(&context.caller, org, ws).await?;
     let found = all.iter().find(|project| project.id == prj).cloned();
     let project = found.ok_or_else(|| PageError::from(Error::not_found("project")))?;

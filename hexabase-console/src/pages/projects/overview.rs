@@ -11,7 +11,7 @@ use hexabase_core::version::Version;
 use maud::{Markup, html};
 
 use super::quota_fields::{meters, quota_table};
-use super::{ProjectScope, VisibleProject, ancestors, project_for, project_name, state_badge};
+use super::{ProjectScope, VisibleProject, ancestors, project_name, project_with, state_badge};
 use crate::components::{
     ButtonKind, Field, ShellCommand, TreeNode, card, disabled_button, error_summary, facts, field, id,
     link_button, name, page_heading, post_form, shell_commands, submit_button, tree,
@@ -25,8 +25,11 @@ use crate::response::{PageResult, see_other};
 use crate::time::time;
 use crate::urls;
 
+/// Actions that the page offers.
+const OFFERED: [Action; 3] = [Action::ProjectsManage, Action::ProjectCreate, Action::RolesRead];
+
 pub(super) async fn show(mut context: Context, Path(scope): Path<ProjectScope>) -> PageResult {
-    let found = project_for(&context, scope, Action::ProjectsRead).await?;
+    let found = project_with(&context, scope, Action::ProjectsRead, &OFFERED).await?;
     context.note_inventory(scope.0, scope.2).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &found, &form))
@@ -35,7 +38,7 @@ pub(super) async fn show(mut context: Context, Path(scope): Path<ProjectScope>) 
 pub(super) async fn submit(Path(scope): Path<ProjectScope>, submission: Submission) -> PageResult {
     let expected = submission.version();
     let Submission { context, fields } = submission;
-    let found = project_for(&context, scope, Action::ProjectsManage).await?;
+    let found = project_with(&context, scope, Action::ProjectsManage, &OFFERED).await?;
     let url = urls::project(scope.0, scope.1, scope.2);
     match rename(&context, scope, &fields, expected).await {
         Ok(after) => {

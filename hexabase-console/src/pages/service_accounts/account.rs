@@ -27,11 +27,13 @@ pub(super) async fn show(
     mut context: Context,
     Path((org, id)): Path<(OrganizationId, UserId)>,
 ) -> PageResult {
-    let found = VisibleAccount::load(&context, org, id).await?;
-    context.note_inventory(org, id).await?;
     let accounts = context.platform().service_accounts();
     // An account has fewer tokens than a page shows at most.
-    let tokens = accounts.list_tokens(&context.caller, org, id, &PageRequest::largest()).await?;
+    let all = PageRequest::largest();
+    let (found, tokens) = tokio::try_join!(VisibleAccount::load(&context, org, id), async {
+        Ok(accounts.list_tokens(&context.caller, org, id, &all).await?)
+    })?;
+    context.note_inventory(org, id).await?;
     Ok(page(context, &found, &tokens.items))
 }
 

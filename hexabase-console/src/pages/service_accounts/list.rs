@@ -43,7 +43,7 @@ pub(super) async fn show(
     let (platform, caller) = (context.platform(), &context.caller);
     let (accounts, abilities) = tokio::try_join!(
         async { platform.service_accounts().list(caller, org, &request).await },
-        platform.abilities(caller, org, None),
+        platform.abilities_for(caller, org, None, &[Action::ServiceAccountCreate]),
     )?;
     let next_cursor = cursors.next_cursor(&accounts)?;
     let refusal = refusal(&abilities, Action::ServiceAccountCreate);

@@ -11,7 +11,7 @@ use hexabase_core::page::PageRequest;
 use maud::{Markup, html};
 
 use super::overview::task_text;
-use super::{VisibleWorkspace, workspace_for, workspace_of};
+use super::{VisibleWorkspace, workspace_for, workspace_with};
 use crate::components::{
     ButtonKind, Column, Table, Tone, badge, card, page_heading, post_form, submit_button, table,
 };
@@ -31,13 +31,14 @@ pub(super) async fn show(
     context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
-    let found = workspace_of(&context, org, ws).await?;
+    let membership = context.organization(org).await?;
     let platform = context.platform();
     let (shown, caller) = (PageRequest::new(SHOWN, None), &context.caller);
     let filter = AuditFilter { resource: Some(ws.to_string()), ..AuditFilter::default() };
-    let (tasks, audit) = tokio::try_join!(
-        async { platform.tasks().list(caller, org, ws, &shown).await },
-        latest_audit_events(&context, &found.membership, &filter, &shown),
+    let (found, tasks, audit) = tokio::try_join!(
+        workspace_with(&context, (org, ws), Action::WorkspaceRead, &[Action::TaskRetry]),
+        async { Ok(platform.tasks().list(caller, org, ws, &shown).await?) },
+        async { Ok(latest_audit_events(&context, &membership, &filter, &shown).await?) },
     )?;
     Ok(page(context, &found, &tasks.items, audit.as_deref()))
 }

@@ -13,7 +13,7 @@ use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{VisibleWorkspace, workspace_for, workspace_of};
+use super::{VisibleWorkspace, workspace_for, workspace_with};
 use crate::components::{
     ButtonKind, Tone, card, copyable_block, link_button, notice, page_heading, post_form, submit_button,
 };
@@ -42,7 +42,7 @@ pub(super) async fn show(
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
     RawQuery(query): RawQuery,
 ) -> PageResult {
-    let found = workspace_of(&context, org, ws).await?;
+    let found = workspace_with(&context, (org, ws), Action::WorkspaceRead, &[Action::ClusterAccess]).await?;
     let source =
         match form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "with") {
             Some((_, value)) if value == "kubelogin" => KubeconfigSource::Kubelogin,

@@ -48,7 +48,7 @@ pub(super) async fn show(
     let (workspaces, plans, abilities) = tokio::try_join!(
         async { platform.workspaces().list(caller, org, &filter, &page_request).await },
         platform.current_plans(),
-        platform.abilities(caller, org, None),
+        platform.abilities_for(caller, org, None, &[Action::WorkspaceCreate]),
     )?;
     let next_cursor = cursors.next_cursor(&workspaces)?;
     let facts = ListPage {

@@ -55,30 +55,21 @@ pub(crate) struct VisibleWorkspace {
     pub(crate) abilities: Abilities,
 }
 
-/// Reads the workspace of a page.
+/// Reads the workspace of a page, with what the user can do in it and in one of its projects: the abilities for `actions`.
 ///
 /// # Errors
-/// `not_found` if the user may not see it.
-async fn workspace_of(
-    context: &Context,
-    org: OrganizationId,
-    ws: WorkspaceId,
-) -> Result<VisibleWorkspace, PageError> {
-    place_of(context, org, ws, None).await
-}
-
-/// Reads the workspace of a page, with what the user can do in it and in one of its projects.
+/// `not_found` if the user may not see it, or for an unknown project.
 async fn place_of(
     context: &Context,
     org: OrganizationId,
-    ws: WorkspaceId,
-    project: Option<ProjectId>,
+    place: (WorkspaceId, Option<ProjectId>),
+    actions: &[Action],
 ) -> Result<VisibleWorkspace, PageError> {
     let membership = context.organization(org).await?;
     let platform = context.platform();
     let (workspace, abilities) = tokio::try_join!(
-        async { platform.workspaces().get(&context.caller, org, ws).await },
-        platform.abilities(&context.caller, org, Some((ws, project))),
+        async { platform.workspaces().get(&context.caller, org, place.0).await },
+        platform.abilities_for(&context.caller, org, Some(place), actions),
     )?;
     Ok(VisibleWorkspace { membership, workspace, abilities })
 }
@@ -94,21 +85,35 @@ pub(crate) async fn workspace_for(
     ws: WorkspaceId,
     action: Action,
 ) -> Result<VisibleWorkspace, PageError> {
-    require(context, place_of(context, org, ws, None).await?, action).await
+    workspace_with(context, (org, ws), action, &[]).await
 }
 
-/// Reads the workspace of a page of a project for an action.
+/// Reads the workspace of a page for an action, with the abilities for further actions that the page offers.
+///
+/// # Errors
+/// Same as [`workspace_for`].
+pub(crate) async fn workspace_with(
+    context: &Context,
+    (org, ws): (OrganizationId, WorkspaceId),
+    action: Action,
+    further: &[Action],
+) -> Result<VisibleWorkspace, PageError> {
+    let found = place_of(context, org, (ws, None), &[&[action], further].concat()).await?;
+    require(context, found, action).await
+}
+
+/// Reads the workspace of a page of a project for an action, with the abilities for further actions that the page offers.
 ///
 /// # Errors
 /// Same as [`workspace_for`], and `not_found` for an unknown project.
 pub(crate) async fn project_place_for(
     context: &Context,
-    org: OrganizationId,
-    ws: WorkspaceId,
-    project: ProjectId,
+    (org, ws, project): (OrganizationId, WorkspaceId, ProjectId),
     action: Action,
+    further: &[Action],
 ) -> Result<VisibleWorkspace, PageError> {
-    require(context, place_of(context, org, ws, Some(project)).await?, action).await
+    let found = place_of(context, org, (ws, Some(project)), &[&[action], further].concat()).await?;
+    require(context, found, action).await
 }
 
 /// Rejects an action that neither the role nor the groups of the user permit.

@@ -75,7 +75,7 @@ async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &
     let billing = context.platform().billing();
     let (plans, abilities, price) = tokio::try_join!(
         context.platform().current_plans(),
-        context.platform().abilities(&context.caller, org, None),
+        context.platform().abilities_for(&context.caller, org, None, &[Action::WorkspaceCreate]),
         billing.next_workspace_price(&context.caller, org),
     )?;
     let refused = refusal(&abilities, Action::WorkspaceCreate);

@@ -11,7 +11,7 @@ use hexabase_core::model::Plan;
 use hexabase_core::platform::PoolState;
 use maud::{Markup, html};
 
-use super::{VisibleWorkspace, workspace_for};
+use super::{VisibleWorkspace, workspace_with};
 use crate::components::{
     ButtonKind, Column, Control, Field, Table, card, copyable, dialog_link, disabled_button, error_summary,
     field, form_actions, page_heading, post_form, shell_commands, table,
@@ -25,6 +25,9 @@ use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::time::time;
 use crate::urls;
+
+/// Actions that the page offers.
+const OFFERED: [Action; 2] = [Action::NodePoolCreate, Action::NodePoolsManage];
 
 /// Facts on the page.
 struct NodesPage {
@@ -55,7 +58,7 @@ pub(super) async fn show(
     mut context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
-    let found = workspace_for(&context, org, ws, Action::WorkspaceRead).await?;
+    let found = workspace_with(&context, (org, ws), Action::WorkspaceRead, &OFFERED).await?;
     let facts = NodesPage::read(&context, &found).await?;
     let form = FormState::with(context.saved_fields());
     Ok(page(context, StatusCode::OK, &found, &facts, &form))
@@ -65,7 +68,7 @@ pub(super) async fn submit(
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
     Submission { context, fields }: Submission,
 ) -> PageResult {
-    let found = workspace_for(&context, org, ws, Action::NodePoolCreate).await?;
+    let found = workspace_with(&context, (org, ws), Action::NodePoolCreate, &OFFERED).await?;
     match create(&context, org, ws, &fields).await {
         Ok(name) => {
             let text = context.texts().text_with("nodes-created", &[("name", (&name).into())]);

@@ -9,7 +9,7 @@ use hexabase_core::model::{Plan, StepState as State, Task, TaskKind, TaskState, 
 use hexabase_core::page::PageRequest;
 use maud::{Markup, html};
 
-use super::{VisibleWorkspace, workspace_of};
+use super::{VisibleWorkspace, workspace_with};
 use crate::components::{
     ButtonKind, Meter, Step, StepState, Tone, card, conditions, copyable, disabled_button, facts, id,
     link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text, shell_commands,
@@ -27,18 +27,22 @@ use crate::urls;
 /// Number of tasks among which the current one is.
 const RECENT_TASKS: u16 = 5;
 
+/// Actions that the page offers.
+const OFFERED: [Action; 4] =
+    [Action::ClusterAccess, Action::WorkspaceSuspend, Action::WorkspaceResume, Action::WorkspaceDelete];
+
 pub(super) async fn show(
     mut context: Context,
     Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
 ) -> PageResult {
-    let found = workspace_of(&context, org, ws).await?;
-    context.note_inventory(org, ws).await?;
     let platform = context.platform();
     let recent = PageRequest::new(RECENT_TASKS, None);
-    let (tasks, plans) = tokio::try_join!(
-        async { platform.tasks().list(&context.caller, org, ws, &recent).await },
-        platform.current_plans(),
+    let (found, tasks, plans) = tokio::try_join!(
+        workspace_with(&context, (org, ws), Action::WorkspaceRead, &OFFERED),
+        async { Ok(platform.tasks().list(&context.caller, org, ws, &recent).await?) },
+        async { Ok(platform.current_plans().await?) },
     )?;
+    context.note_inventory(org, ws).await?;
     let task = current_task(&tasks.items).cloned();
     let plan = plans.find(&found.workspace.plan_id);
     Ok(page(context, &found, task.as_ref(), plan))

@@ -5,14 +5,15 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, GroupId, TypedId};
 use crate::id_source::SeededIds;
 use crate::model::{
-    AuditFilter, Event, Invitation, Organization, OrganizationCounts, OrganizationRole, Phase, TaskState,
-    User, UserKind, Workspace,
+    AuditFilter, Event, Invitation, Organization, OrganizationCounts, OrganizationRole, Phase,
+    ServiceAccount, TaskState, User, UserKind, Workspace,
 };
-use crate::name::PlanId;
+use crate::name::{PlanId, Slug};
 use crate::page::{Page, PageRequest};
 use crate::search::{MemberFilter, WorkspaceFilter};
 use crate::secret::Verifier;
 use crate::store::{RunningWorkspace, TenantStore};
+use crate::version::Version;
 use uuid::Uuid;
 
 /// Reads a complete list in pages of `limit`.
@@ -135,13 +136,22 @@ pub async fn organizations_and_workspaces_are_counted_by_creator(store: &dyn Ten
     assert_eq!(counts(id("owner")).await, [("large".to_owned(), 1), ("small".to_owned(), 1)]);
 }
 
-/// Members are persons only; organizations are listed with the membership.
+/// Members are persons only; organizations and service accounts are listed with the membership.
 pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore) {
     populate(store).await;
     let mut robot = fixture::user("robot");
     (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
+    let account = ServiceAccount {
+        organization_id: acme(),
+        id: id("robot"),
+        name: Slug::parse("robot").unwrap(),
+        created_by: id("owner"),
+        created_at: FIXTURE_TIME,
+        version: Version::FIRST,
+    };
     let changeset = Changeset::new()
         .insert(robot)
+        .insert(account)
         .insert(fixture::member(acme(), id("robot"), OrganizationRole::Admin))
         .insert(fixture::organization("second"))
         .insert(fixture::member(id("second"), id("owner"), OrganizationRole::Member));
@@ -154,6 +164,10 @@ pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore
     assert_eq!(own.len(), 2);
     assert!(own.iter().all(|(organization, member)| member.organization_id == organization.id));
     assert!(own.is_sorted_by_key(|(organization, _)| organization.id));
+    let accounts = all(1, |page| async move { store.list_service_accounts(acme(), &page).await }).await;
+    let roles: Vec<_> =
+        accounts.iter().map(|(account, member)| (account.id, member.user_id, member.role)).collect();
+    assert_eq!(roles, [(id("robot"), id("robot"), OrganizationRole::Admin)]);
 }
 
 /// Workspaces whose control plane runs are listed for all organizations, ordered by id, in pages that are full.

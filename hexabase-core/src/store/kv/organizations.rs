@@ -87,12 +87,17 @@ impl<S: Space> OrganizationStore for KvTenantStore<S> {
         &self,
         organization: OrganizationId,
         page: &PageRequest,
-    ) -> Result<Page<ServiceAccount>> {
+    ) -> Result<Page<(ServiceAccount, Member)>> {
         let after = page.after_id()?.map(|id| RecordKey::ServiceAccount(organization, id));
         let view = self.space.view().await?;
-        let all = view.records_after::<ServiceAccount>(&[&organization], after, page.limit() + 1);
-        let found = all.collect(page.limit() + 1, |item| item.record::<ServiceAccount>().cloned()).await?;
-        Ok(page.page(found, |account| account.id.to_string()))
+        let mut accounts = view.records_after::<ServiceAccount>(&[&organization], after, page.limit() + 1);
+        let mut found = Vec::new();
+        while found.len() <= page.limit() {
+            let Some(account) = accounts.next_record::<ServiceAccount>().await? else { break };
+            let member = view.find::<Member>(RecordKey::Member(organization, account.id)).await?;
+            found.extend(member.map(|member| (account, member)));
+        }
+        Ok(page.page(found, |(account, _)| account.id.to_string()))
     }
 
     async fn list_inventories(&self, organization: OrganizationId) -> Result<Vec<Inventory>> {
