@@ -109,14 +109,67 @@ if (palette) {
   });
 }
 
-// Modules of which only some pages have the elements.
-const modules = {
-  'form[data-submit]': () => import('./submit.mjs'),
-  '[data-copy]': () => import('./copy.mjs'),
-  '[data-dialog]': () => import('./dialog.mjs'),
-  '[data-filter]': () => import('./filter.mjs'),
+// Copy buttons. Without the clipboard, the text is selected instead.
+const SHOWN = 2_000;
+
+// Shows the buttons of a part of the page: without scripts they would do nothing.
+export const showButtons = (root) => root.querySelectorAll('[data-copy]').forEach((button) => (button.hidden = false));
+
+showButtons(document);
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest?.('[data-copy]');
+  const source = button?.parentElement.querySelector('code');
+  if (!source) return;
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    say(button.dataset.copied);
+    button.toggleAttribute('data-done', true);
+    setTimeout(() => button.removeAttribute('data-done'), SHOWN);
+  } catch {
+    getSelection().selectAllChildren(source);
+  }
+});
+
+// Fields that filter a list of the page while the user types. Without scripts they search on the server.
+const filter = ({ target }) => {
+  const list = target.dataset?.filter && document.getElementById(target.dataset.filter);
+  if (!list) return;
+  const text = target.value.trim().toLocaleLowerCase();
+  for (const item of list.children) item.hidden = !item.textContent.toLocaleLowerCase().includes(text);
 };
-for (const [selector, load] of Object.entries(modules)) if (document.querySelector(selector)) load();
+
+// During a conversion the text is not final.
+document.addEventListener('input', (event) => event.isComposing || filter(event));
+document.addEventListener('compositionend', filter);
+
+// Forms: a second click sends nothing, and the button says what happens.
+export const setBusy = (form, isBusy) => {
+  form.toggleAttribute('data-sending', isBusy);
+  form.setAttribute('aria-busy', String(isBusy));
+  for (const button of form.querySelectorAll('button:not([hidden])')) {
+    button.disabled = isBusy;
+    if (!button.dataset.busy) continue;
+    button.dataset.idle ??= button.textContent;
+    button.textContent = isBusy ? button.dataset.busy : button.dataset.idle;
+  }
+};
+
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (!form.hasAttribute('data-submit')) return;
+  if (form.hasAttribute('data-sending')) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return;
+  }
+  // The button that was used belongs to the form until the browser has read it.
+  setTimeout(() => setBusy(form, true));
+}, true);
+// A page that the browser kept is shown again as it was left.
+addEventListener('pageshow', () => document.querySelectorAll('form[data-sending]').forEach((form) => setBusy(form, false)));
+
+// Forms of other pages in dialogs.
+if (document.querySelector('[data-dialog]')) import('./dialog.mjs');
 
 // Live pages.
 if (document.querySelector('[data-events]')) import('./live.mjs').then((live) => live.start());

@@ -1,7 +1,6 @@
 // Dialogs: a link to the page of a form opens it over this page. An error is shown in the dialog; success leads to the next
 // page.
-import { isComposing, localTimes, parse } from './console.mjs';
-import { setBusy } from './submit.mjs';
+import { isComposing, localTimes, parse, setBusy } from './console.mjs';
 
 const PREFIX = 'dialog-';
 const REFERENCES = ['for', 'aria-describedby', 'aria-labelledby', 'list', 'commandfor', 'popovertarget'];

@@ -1,7 +1,6 @@
 // Live pages: elements with `data-live` follow the events of an organization. One tab of the browser holds the stream of
 // each organization and passes the events on to the others; a tab then fetches its own URL again and replaces these elements by id.
-import { localTimes, parse, say } from './console.mjs';
-import { showButtons } from './copy.mjs';
+import { localTimes, parse, say, showButtons } from './console.mjs';
 import { open } from './stream.mjs';
 
 const QUIET = 250;

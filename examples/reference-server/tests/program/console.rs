@@ -136,6 +136,13 @@ async fn billing_in_the_console_works_without_scripts() {
 }
 
 #[tokio::test]
+async fn the_console_stays_within_its_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(journey("console_budget.mjs", server, "on", &[]).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn the_console_works_with_scripts_without_violations() {
     assert_eq!(problems("console.mjs", "on").await, Vec::<String>::new());
 }
