@@ -12,7 +12,7 @@ use hexabase_api::html_pages::PageError;
 use hexabase_api::layers::RequestContext;
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
-use hexabase_core::access::{Ability, Action, Decision, Denial, DenialReason, EffectiveRoles, authorize};
+use hexabase_core::access::{Ability, Action, Decision, EffectiveRoles, authorize};
 use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, SessionId};
 use hexabase_core::id_source::IdSourceExt as _;
@@ -23,10 +23,11 @@ use hexabase_core::platform::{Abilities, Caller, SharedReads};
 
 use crate::components::Appearance;
 use crate::flash::Flash;
-use crate::form::{Fields, error_text};
+use crate::form::Fields;
 use crate::language::{Language, Texts};
 use crate::pages::refusal::refused;
 use crate::preferences::Preferences;
+use crate::reasons::denial_text;
 use crate::state::ConsoleState;
 use crate::{csrf, saved_form, urls};
 
@@ -234,21 +235,17 @@ impl Context {
     }
 }
 
+/// `true` if an action is possible now.
+pub(crate) fn is_possible(abilities: &Abilities, action: Action) -> bool {
+    matches!(abilities.get(&action), Some(Ability::Allowed))
+}
+
 /// Returns the reason why an action is not possible now; `None` if it is. `abilities` must have been read for the action.
-pub(crate) fn refusal(abilities: &Abilities, action: Action) -> Option<String> {
+pub(crate) fn refusal(context: &Context, abilities: &Abilities, action: Action) -> Option<String> {
     debug_assert!(abilities.contains_key(&action), "the page did not ask for the ability {action:?}");
     match abilities.get(&action) {
         Some(Ability::Allowed) => None,
-        Some(Ability::Denied(denial)) => Some(denial_text(View::current().texts, denial)),
+        Some(Ability::Denied(denial)) => Some(denial_text(&context.texts(), denial)),
         None => Some(String::new()),
-    }
-}
-
-/// Returns the reason of a denial in the language of the page, or else the description of the API.
-fn denial_text(texts: Texts, denial: &Denial) -> String {
-    match denial.reason {
-        // The error of this code is about a backend.
-        DenialReason::Unavailable => denial.message.clone(),
-        reason => error_text(texts, reason.as_str(), &denial.message),
     }
 }

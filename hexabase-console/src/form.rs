@@ -14,7 +14,7 @@ use hexabase_api::layers::RequestContext;
 use hexabase_api::requests::from_form;
 use hexabase_api::{ApiError, PageCaller};
 use hexabase_core::Platform;
-use hexabase_core::error::{Error, ErrorKind};
+use hexabase_core::error::{Error, ErrorKind, Violation};
 use hexabase_core::platform::IdempotencyKey;
 use hexabase_core::version::Version;
 use serde::de::DeserializeOwned;
@@ -23,7 +23,8 @@ use utoipa::PartialSchema;
 
 use crate::components::{PostForm, SummaryError};
 use crate::context::Context;
-use crate::language::Texts;
+use crate::language::{Language, Texts};
+use crate::reasons::{field_label, violation_text};
 use crate::routes::routes;
 use crate::state::ConsoleState;
 use crate::{csrf, saved_form, urls};
@@ -175,11 +176,21 @@ fn sign_in_again(parts: &Parts, state: &ConsoleState, fields: &Fields) -> Respon
     (jar, Redirect::to(&urls::sign_in_for(path))).into_response()
 }
 
+/// Error of a field of a form.
+#[derive(Debug, Clone)]
+struct FieldError {
+    /// Name of the field.
+    name: String,
+    /// Label of the field, or its name.
+    label: String,
+    message: String,
+}
+
 /// Entries and errors of a form that is shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FormState {
     fields: Fields,
-    errors: Vec<(String, String)>,
+    errors: Vec<FieldError>,
     /// Error of the form as a whole.
     general: Option<String>,
 }
@@ -213,8 +224,18 @@ impl FormState {
         if !is_remediable {
             return Err(error.into());
         }
+        let own_words = error.code() == OWN_WORDS;
+        let text = |violation: &Violation| match own_words {
+            true => violation.message.clone(),
+            false => violation_text(&texts, violation),
+        };
+        let field_error = |it: &Violation| FieldError {
+            name: it.field.clone(),
+            label: field_label(&texts, &it.field).unwrap_or_else(|| it.field.clone()),
+            message: text(it),
+        };
+        let errors: Vec<_> = error.violations().iter().map(field_error).collect();
         let error = ApiError::from(error);
-        let errors: Vec<_> = error.fields().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
         let general = errors.is_empty().then(|| error_text(texts, error.code(), &error.detail()));
         Ok((Self { fields: fields.clone(), errors, general }, error))
     }
@@ -241,15 +262,15 @@ impl FormState {
     /// Returns the error of a field.
     #[must_use]
     pub(crate) fn error(&self, name: &str) -> Option<String> {
-        self.errors.iter().find(|(known, _)| known == name).map(|(_, message)| message.clone())
+        self.errors.iter().find(|error| error.name == name).map(|error| error.message.clone())
     }
 
     /// Returns the errors for the summary; those of fields that the form does not have belong to the form as a whole.
     #[must_use]
     pub(crate) fn summary(&self, fields: &[&str]) -> Vec<SummaryError> {
-        let of_fields = self.errors.iter().map(|(name, message)| {
+        let of_fields = self.errors.iter().map(|FieldError { name, label, message }| {
             let is_shown = fields.contains(&name.as_str());
-            SummaryError { field_id: is_shown.then(|| name.clone()), message: format!("{name}: {message}") }
+            SummaryError { field_id: is_shown.then(|| name.clone()), message: format!("{label}: {message}") }
         });
         let general =
             self.general.iter().map(|message| SummaryError { field_id: None, message: message.clone() });
@@ -263,9 +284,27 @@ impl FormState {
     }
 }
 
+/// Code of errors whose messages are in the language of the page.
+const OWN_WORDS: &str = "invalid_entry";
+
+/// Error of an entry that a page itself checks, with its message in the language of the page.
+pub(crate) fn invalid_entry(field: impl Into<String>, message: String) -> Error {
+    in_own_words(Error::invalid(field, message))
+}
+
+/// Error whose messages are in the language of the page.
+pub(crate) fn in_own_words(error: Error) -> Error {
+    error.with_code(OWN_WORDS)
+}
+
 /// Returns the text of an error code in the language of the page, or else the description of the API.
 pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
-    match code {
+    known_error_text(texts, code).unwrap_or_else(|| detail.to_owned())
+}
+
+/// Returns the text of an error code in the language of the page; `None` if the code has none.
+pub(crate) fn known_error_text(texts: Texts, code: &str) -> Option<String> {
+    let text = match code {
         "not_found" => texts.text("error-not-found"),
         "forbidden" | "insufficient_role" => texts.text("error-forbidden"),
         "unauthenticated" => texts.text("error-unauthenticated"),
@@ -290,8 +329,15 @@ pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
         "last_payment_method" => texts.text("error-last-payment-method"),
         "default_payment_method" => texts.text("error-default-payment-method"),
         "last_identity" => texts.text("error-last-identity"),
-        _ => detail.to_owned(),
-    }
+        _ if texts.language() == Language::English => return None,
+        // The descriptions of the API name numbers and objects, which English pages show.
+        "quota_exceeded" => texts.text("error-quota-exceeded"),
+        "not_in_plan" => texts.text("error-not-in-plan"),
+        "plan_not_paid_for" => texts.text("error-plan-not-paid-for"),
+        "payment_overdue" => texts.text("error-payment-overdue"),
+        _ => return None,
+    };
+    Some(text)
 }
 
 /// Form that is sent to a path, with its token and, if given, the version of the object.

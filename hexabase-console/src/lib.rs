@@ -53,6 +53,7 @@ pub mod money;
 pub mod numbers;
 mod pages;
 mod preferences;
+mod reasons;
 mod response;
 mod routes;
 mod saved_form;

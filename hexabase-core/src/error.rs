@@ -4,9 +4,12 @@
 //! convert them in one place; sources are preserved, never flattened to text. [`Error::message`] may be shown to the
 //! caller; context and sources are for operators.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+use crate::name::{InvalidName, NameRule};
 
 /// Result of every fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -81,6 +84,16 @@ pub struct Violation {
     pub field: String,
     /// Rule that the field breaks, with the valid values.
     pub message: String,
+    /// Rule of a name, by which other languages describe it; `None` for another rule.
+    pub rule: Option<NameRule>,
+}
+
+impl Violation {
+    /// Creates a violation of a rule in words.
+    #[must_use]
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), rule: None }
+    }
 }
 
 /// Error of any operation of the platform.
@@ -145,7 +158,7 @@ impl Error {
     /// `Invalid`: one field of the input is invalid.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::invalid_fields(vec![Violation { field: field.into(), message: message.into() }])
+        Self::invalid_fields(vec![Violation::new(field, message)])
     }
 
     /// `Invalid`: several fields of the input are invalid.
@@ -347,11 +360,17 @@ pub struct Check(Vec<Violation>);
 
 impl Check {
     /// Returns the value, or records the error as a violation of `field`.
-    pub fn field<T, E: fmt::Display>(&mut self, field: impl Into<String>, value: Result<T, E>) -> Option<T> {
+    pub fn field<T, E: fmt::Display + 'static>(
+        &mut self,
+        field: impl Into<String>,
+        value: Result<T, E>,
+    ) -> Option<T> {
         match value {
             Ok(value) => Some(value),
             Err(error) => {
-                self.refuse(field, error.to_string());
+                let name: Option<&InvalidName> = (&error as &dyn Any).downcast_ref();
+                let rule = name.map(InvalidName::rule);
+                self.0.push(Violation { rule, ..Violation::new(field, error.to_string()) });
                 None
             }
         }
@@ -359,7 +378,7 @@ impl Check {
 
     /// Records a violation.
     pub fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), message: message.into() });
+        self.0.push(Violation::new(field, message));
     }
 
     /// Records a violation unless `valid`.

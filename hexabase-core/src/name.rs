@@ -8,19 +8,120 @@ use crate::quantity::Quantity;
 
 /// Validation error of a name. Its text states the rule that the input breaks, for the user who entered it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidName(&'static str);
+#[error("{}", .0.description())]
+pub struct InvalidName(NameRule);
+
+impl InvalidName {
+    /// Returns the rule that the input breaks.
+    #[must_use]
+    pub const fn rule(&self) -> NameRule {
+        self.0
+    }
+}
+
+/// Rule of a name, by which other languages describe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NameRule {
+    /// DNS label (RFC 1123 section 2.1).
+    DnsLabel,
+    /// Characters and length of a group name.
+    GroupName,
+    /// Length of a display name.
+    DisplayLength,
+    /// No white space around a display name.
+    OuterWhiteSpace,
+    /// No characters in a display name that make it look like another one.
+    InvisibleCharacters,
+    /// E-mail address.
+    Email,
+    /// E-mail address without characters outside of ASCII.
+    AsciiEmail,
+    /// Id of an object in an inventory.
+    ManagedObject,
+    /// Language code.
+    Language,
+    /// Name of a project that nothing else uses.
+    ReservedProjectName,
+    /// Namespace of a host that nothing else uses.
+    ReservedNamespace,
+    /// Source of images.
+    ImageSource,
+    /// Resource of nodes.
+    ExtendedResource,
+    /// Kubernetes minor version.
+    KubernetesVersion,
+}
+
+impl NameRule {
+    /// All values, in declaration order.
+    pub const ALL: [Self; 14] = [
+        Self::DnsLabel,
+        Self::GroupName,
+        Self::DisplayLength,
+        Self::OuterWhiteSpace,
+        Self::InvisibleCharacters,
+        Self::Email,
+        Self::AsciiEmail,
+        Self::ManagedObject,
+        Self::Language,
+        Self::ReservedProjectName,
+        Self::ReservedNamespace,
+        Self::ImageSource,
+        Self::ExtendedResource,
+        Self::KubernetesVersion,
+    ];
+
+    /// Returns the rule for the user who entered the name.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::DnsLabel => {
+                "must be 1 to 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+            }
+            Self::GroupName => {
+                "must be 1 to 63 ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit"
+            }
+            Self::DisplayLength => "must be 1 to 128 characters",
+            Self::OuterWhiteSpace => "must not begin or end with white space",
+            Self::InvisibleCharacters => "must not contain control or direction-changing characters",
+            Self::Email => "must be an e-mail address such as ann@example.com",
+            Self::AsciiEmail => {
+                "must be an e-mail address in ASCII such as ann@example.com; an internationalized domain must have its \
+                 xn-- form"
+            }
+            Self::ManagedObject => {
+                "must be the id of an object, or for a membership the ids of the group and of the user separated by '/'"
+            }
+            Self::Language => {
+                "must be a language code (ISO 639) of two or three lower-case letters, such as en"
+            }
+            Self::ReservedProjectName => {
+                "must not be 'default', 'hexabase' or a name that begins with 'kube-' or 'hexabase-': these are reserved"
+            }
+            Self::ReservedNamespace => {
+                "must not be 'default' or a name that begins with 'kube-' or 'ws-': these belong to Kubernetes and to \
+                 workspaces"
+            }
+            Self::ImageSource => {
+                "must be a registry or a path in one, as in docker.io/library or registry.example:5000"
+            }
+            Self::ExtendedResource => {
+                "must be an extended resource or huge pages, as in nvidia.com/gpu or hugepages-2Mi"
+            }
+            Self::KubernetesVersion => "must be a Kubernetes minor version such as 1.36",
+        }
+    }
+}
 
 type ValidationResult = Result<(), InvalidName>;
 
-fn require(valid: bool, message: &'static str) -> ValidationResult {
-    if valid { Ok(()) } else { Err(InvalidName(message)) }
+fn require(valid: bool, rule: NameRule) -> ValidationResult {
+    if valid { Ok(()) } else { Err(InvalidName(rule)) }
 }
 
 /// DNS label (RFC 1123 section 2.1), as Kubernetes requires for namespaces and most names.
 fn dns_label(text: &str) -> ValidationResult {
-    const RULE: &str =
-        "must be 1 to 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
+    const RULE: NameRule = NameRule::DnsLabel;
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     require((1..=63).contains(&bytes.len()), RULE)?;
@@ -29,8 +130,7 @@ fn dns_label(text: &str) -> ValidationResult {
 }
 
 fn group_name(text: &str) -> ValidationResult {
-    const RULE: &str =
-        "must be 1 to 63 ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit";
+    const RULE: NameRule = NameRule::GroupName;
     let bytes = text.as_bytes();
     require((1..=63).contains(&bytes.len()), RULE)?;
     require(bytes[0].is_ascii_alphanumeric(), RULE)?;
@@ -38,9 +138,9 @@ fn group_name(text: &str) -> ValidationResult {
 }
 
 fn display_name(text: &str) -> ValidationResult {
-    require((1..=128).contains(&text.chars().count()), "must be 1 to 128 characters")?;
-    require(text.trim() == text, "must not begin or end with white space")?;
-    require(!text.chars().any(is_invisible), "must not contain control or direction-changing characters")
+    require((1..=128).contains(&text.chars().count()), NameRule::DisplayLength)?;
+    require(text.trim() == text, NameRule::OuterWhiteSpace)?;
+    require(!text.chars().any(is_invisible), NameRule::InvisibleCharacters)
 }
 
 /// `true` for characters that make a name look like another one: control characters, and marks that change the text
@@ -53,9 +153,8 @@ fn is_invisible(character: char) -> bool {
 /// E-mail addresses in practical use: RFC 5321 without quoting and comments. Mailboxes outside ASCII (RFC 6531) are not
 /// supported, because many mail servers do not deliver to them.
 fn email(text: &str) -> ValidationResult {
-    const RULE: &str = "must be an e-mail address such as ann@example.com";
-    const ASCII_RULE: &str = "must be an e-mail address in ASCII such as ann@example.com; an internationalized domain \
-                              must have its xn-- form";
+    const RULE: NameRule = NameRule::Email;
+    const ASCII_RULE: NameRule = NameRule::AsciiEmail;
     require(text.is_ascii(), ASCII_RULE)?;
     let (mailbox, domain) = text.split_once('@').ok_or(InvalidName(RULE))?;
     require(text.len() <= 254 && (1..=64).contains(&mailbox.len()), RULE)?;
@@ -166,7 +265,7 @@ names! {
 }
 
 fn managed_object(text: &str) -> ValidationResult {
-    const RULE: &str = "must be the id of an object, or for a membership the ids of the group and of the user separated by '/'";
+    const RULE: NameRule = NameRule::ManagedObject;
     // The shortest prefix is `ws`, the longest have three letters.
     let is_id = |part: &str| {
         part.split_once('_').is_some_and(|(prefix, suffix)| {
@@ -181,7 +280,7 @@ fn managed_object(text: &str) -> ValidationResult {
 
 fn language(text: &str) -> ValidationResult {
     let is_code = (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
-    require(is_code, "must be a language code (ISO 639) of two or three lower-case letters, such as en")
+    require(is_code, NameRule::Language)
 }
 
 impl Default for Language {
@@ -195,26 +294,19 @@ fn project_name(text: &str) -> ValidationResult {
     dns_label(text)?;
     let reserved =
         text == "default" || text.starts_with("kube-") || text.starts_with("hexabase-") || text == "hexabase";
-    require(
-        !reserved,
-        "must not be 'default', 'hexabase' or a name that begins with 'kube-' or 'hexabase-': these are reserved",
-    )
+    require(!reserved, NameRule::ReservedProjectName)
 }
 
 fn host_namespace(text: &str) -> ValidationResult {
     dns_label(text)?;
     let reserved = text == "default" || text.starts_with("kube-") || text.starts_with("ws-");
-    require(
-        !reserved,
-        "must not be 'default' or a name that begins with 'kube-' or 'ws-': these belong to Kubernetes and to workspaces",
-    )
+    require(!reserved, NameRule::ReservedNamespace)
 }
 
 /// Image references (<https://pkg.go.dev/github.com/distribution/reference>) without tag and digest. The registry is
 /// required, since the default registry of a reference without one depends on the container runtime.
 fn image_source(text: &str) -> ValidationResult {
-    const RULE: &str =
-        "must be a registry or a path in one, as in docker.io/library or registry.example:5000";
+    const RULE: NameRule = NameRule::ImageSource;
     let mut parts = text.split('/');
     let registry = parts.next().unwrap_or_default();
     let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
@@ -234,7 +326,7 @@ fn image_source(text: &str) -> ValidationResult {
 /// (<https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources>). Kubernetes
 /// reserves names without a domain, and its own domain.
 fn extended_resource(text: &str) -> ValidationResult {
-    const RULE: &str = "must be an extended resource or huge pages, as in nvidia.com/gpu or hugepages-2Mi";
+    const RULE: NameRule = NameRule::ExtendedResource;
     if let Some(size) = text.strip_prefix("hugepages-") {
         return require(size.parse::<Quantity>().is_ok_and(|size| !size.is_zero()), RULE);
     }
@@ -250,7 +342,7 @@ fn extended_resource(text: &str) -> ValidationResult {
 }
 
 fn kubernetes_version(text: &str) -> ValidationResult {
-    const RULE: &str = "must be a Kubernetes minor version such as 1.36";
+    const RULE: NameRule = NameRule::KubernetesVersion;
     let (major, minor) = text.split_once('.').ok_or(InvalidName(RULE))?;
     let number = |part: &str| {
         (1..=3).contains(&part.len())

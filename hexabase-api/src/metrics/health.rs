@@ -56,7 +56,7 @@ struct HealthConditionView {
 
 impl From<HealthCondition> for HealthConditionView {
     fn from(condition: HealthCondition) -> Self {
-        let HealthCondition { kind, status, reason, message, remedy, since } = condition;
+        let HealthCondition { kind, status, reason, message, values: _, remedy, since } = condition;
         Self { kind, status: status.into(), reason, message, remedy, since }
     }
 }

@@ -422,7 +422,7 @@ fn progress(texts: &Texts) -> Markup {
     let step = |label: &str, state, detail: Option<&str>| Step {
         label: label.to_owned(),
         state,
-        detail: detail.map(str::to_owned),
+        detail: detail.map(|detail| html! { (detail) }),
         at: (state != StepState::Waiting).then_some(START),
     };
     steps(

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use super::badge::{Tone, badge};
 use super::table::{Column, Table, table};
 use crate::language::Texts;
+use crate::reasons::status_note;
 use crate::time::time;
 
 /// Table of the conditions of a workspace.
@@ -16,11 +17,13 @@ pub fn conditions(texts: &Texts, conditions: &[Condition]) -> Markup {
             ConditionStatus::Unknown => (Tone::Neutral, texts.text("condition-unknown")),
         };
         let explanation = html! {
-            span { (condition.reason) }
-            @if !condition.message.is_empty() { p class="note" { (condition.message) } }
+            code { (condition.reason) }
+            @if !condition.message.is_empty() {
+                p class="note" { (status_note(texts, &condition.reason, &condition.message)) }
+            }
         };
         let since = time(texts, condition.last_transition_time);
-        vec![html! { (condition.kind) }, badge(tone, &status), explanation, since].into()
+        vec![html! { code { (condition.kind) } }, badge(tone, &status), explanation, since].into()
     };
     table(&Table {
         caption: texts.text("conditions-caption"),

@@ -16,7 +16,7 @@ pub fn copyable(texts: &Texts, code: &str) -> Markup {
 pub fn copyable_block(texts: &Texts, label: &str, code: &str) -> Markup {
     html! {
         div class="copyable block" {
-            pre tabindex="0" role="region" aria-label=(label) { code { (code) } }
+            div class="scrolled" tabindex="0" role="group" aria-label=(label) { pre { code { (code) } } }
             (copy_button(texts, label))
         }
     }

@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-use super::{Link, name};
+use super::Link;
 use crate::language::Texts;
 
 /// Path to a page: links to its ancestors, then the page itself.
@@ -10,9 +10,9 @@ pub fn crumbs(texts: &Texts, ancestors: &[Link], page: &str) -> Markup {
         nav class="crumbs" aria-label=(texts.text("crumbs-label")) {
             ol {
                 @for link in ancestors {
-                    li { a href=(link.href) { (name(&link.label)) } }
+                    li { a href=(link.href) { bdi { (link.label) } } }
                 }
-                li { span aria-current="page" { (name(page)) } }
+                li { span aria-current="page" { bdi { (page) } } }
             }
         }
     }

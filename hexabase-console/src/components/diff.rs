@@ -1,5 +1,6 @@
 use maud::{Markup, html};
 
+use super::data;
 use crate::language::Texts;
 
 /// Maximum number of lines of each side that are compared; the cost is their product.
@@ -47,12 +48,15 @@ pub fn diff(texts: &Texts, before: &[String], after: &[String]) -> Markup {
 /// List of changed values: what was, and what is.
 #[must_use]
 pub fn changes(texts: &Texts, changes: &[Change]) -> Markup {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| texts.text("diff-nothing"));
+    let value = |value: &Option<String>| match value {
+        Some(value) => data(value),
+        None => html! { (texts.text("diff-nothing")) },
+    };
     html! {
         dl class="facts changes" {
             @for change in changes {
                 div {
-                    dt { (change.label) }
+                    dt { (data(&change.label)) }
                     dd { del { (value(&change.before)) } " " span aria-hidden="true" { "→" } " " ins { (value(&change.after)) } }
                 }
             }

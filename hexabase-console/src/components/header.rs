@@ -75,7 +75,7 @@ pub(super) fn header(texts: &Texts, product: &str, header: &Header, has_navigati
                     (icon(Icon::Menu))
                 }
             }
-            a class="brand" href=(header.home_href) { (product) }
+            a class="brand" translate="no" href=(header.home_href) { (product) }
             @if let Some(entries) = &header.switcher { (switcher(texts, entries)) }
             @if let Some(form) = &header.search { (search_form(texts, form)) }
             @if let Some(menu) = &header.account { (account(texts, menu)) }
@@ -96,6 +96,7 @@ fn switcher(texts: &Texts, switcher: &OrganizationSwitcher) -> Markup {
                 form action=(switcher.all_href) method="get" {
                     input type="search" name="q" aria-label=(texts.text("switcher-search"))
                         placeholder=(texts.text("switcher-search")) data-filter="organization-list";
+                    button class="button quiet" type="submit" aria-label=(texts.text("search-start")) { (icon(Icon::Search)) }
                 }
             }
             ul id="organization-list" {

@@ -1,7 +1,7 @@
 //! Parts of pages: pure functions from plain data to markup.
 //!
 //! All values are escaped. Names that users chose are wrapped in `<bdi>` by [`name`], so that their direction does not
-//! change that of the text around them. The markup works without scripts and without inline styles; attributes named
+//! change that of the text around them, and are not translated by browsers; so are values in `<code>` and [`data`]. The markup works without scripts and without inline styles; attributes named
 //! `data-…` are what the scripts of the console enhance. Classes are those of `console.css`.
 
 mod appearance;
@@ -33,6 +33,8 @@ mod summary;
 mod table;
 mod tree;
 mod words;
+
+use std::fmt::Display;
 
 use maud::{Markup, html};
 
@@ -66,6 +68,8 @@ pub use table::{Column, ColumnKind, Row, Table, table};
 pub use tree::{TreeChoice, TreeNode, tree, tree_choice};
 pub use words::{members_text, phase_text, resource_text, role_text};
 
+use crate::language::{Language, Texts};
+
 /// Link with its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -83,10 +87,25 @@ impl Link {
     }
 }
 
-/// Name that a user chose, isolated from the direction of the text around it.
+/// Name that a user chose, isolated from the direction of the text around it. Browsers do not translate it.
 #[must_use]
 pub fn name(name: &str) -> Markup {
-    html! { bdi { (name) } }
+    html! { bdi translate="no" { (name) } }
+}
+
+/// Value of no language, such as a version or an address. Browsers do not translate it.
+#[must_use]
+pub fn data(value: &impl Display) -> Markup {
+    html! { span translate="no" { (value) } }
+}
+
+/// Text of the API, which is English, marked as such on pages in other languages.
+#[must_use]
+pub fn api_text(texts: &Texts, text: &str) -> Markup {
+    match texts.language() {
+        Language::English => html! { (text) },
+        Language::Japanese | Language::Pseudo => html! { span lang="en" { (text) } },
+    }
 }
 
 /// Heading of a page with its actions at the end of the line.

@@ -1,6 +1,7 @@
 use maud::{Markup, html};
 
 use super::badge::{Tone, badge};
+use super::name;
 
 /// Plan as it is sold.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +50,7 @@ pub fn plan_cards(label: &str, cards: &[PlanCard]) -> Markup {
 #[must_use]
 pub fn plan_card(card: &PlanCard) -> Markup {
     let heading = html! {
-        span class="plan-title" { (card.title) }
+        span class="plan-title" { (name(&card.title)) }
         @if let Some(text) = &card.badge { " " (badge(Tone::Neutral, text)) }
     };
     html! {

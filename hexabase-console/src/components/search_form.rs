@@ -20,7 +20,7 @@ pub(super) fn search_form(texts: &Texts, form: &SearchForm) -> Markup {
             form class="search" action=(form.href) method="get" data-palette=(texts.text("search-shortcut"))
                 data-close=(texts.text("dialog-close")) {
                 @for (name, value) in &form.scope { input type="hidden" name=(name) value=(value); }
-                (icon(Icon::Search))
+                button class="button quiet" type="submit" aria-label=(texts.text("search-start")) { (icon(Icon::Search)) }
                 input type="search" name="q" aria-label=(texts.text("search-label"))
                     placeholder=(texts.text("search-label")) autocomplete="off";
             }

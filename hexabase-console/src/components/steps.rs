@@ -6,14 +6,14 @@ use crate::language::Texts;
 use crate::time::time;
 
 /// Step of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Step {
     /// Name in words.
     pub label: String,
     /// State.
     pub state: StepState,
     /// Reason for waiting, or last error with the remedy.
-    pub detail: Option<String>,
+    pub detail: Option<Markup>,
     /// Time of the last change of the state.
     pub at: Option<Timestamp>,
 }

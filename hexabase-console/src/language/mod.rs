@@ -16,7 +16,7 @@ pub enum Language {
     /// Japanese.
     Japanese,
     /// English with accents and brackets, for development and tests: text that is plain English in this language comes
-    /// from no translation. It is never negotiated.
+    /// from no translation. Only a cookie with its tag chooses it.
     Pseudo,
 }
 
@@ -65,12 +65,17 @@ impl Language {
         Self::parse(preference.as_str())
     }
 
+    /// Returns the language of a cookie, which is also how developers choose the pseudo-locale.
+    fn of_cookie(tag: &str) -> Option<Self> {
+        if tag == Self::Pseudo.tag() { Some(Self::Pseudo) } else { Self::parse(tag) }
+    }
+
     /// Returns the language of a page: the user's preference, else that of the cookie, else the best one of
     /// `Accept-Language` (RFC 9110, section 12.5.4), else English.
     #[must_use]
     pub fn negotiate(preference: Option<Self>, cookie: Option<&str>, accept_language: Option<&str>) -> Self {
         preference
-            .or_else(|| cookie.and_then(Self::parse))
+            .or_else(|| cookie.and_then(Self::of_cookie))
             .or_else(|| accept_language.and_then(accepted))
             .unwrap_or_default()
     }

@@ -12,6 +12,11 @@ pub(super) fn bracketed(message: &str) -> String {
     format!("⟦{message}⟧")
 }
 
+/// Marks a value in a message, which is data or a message itself.
+pub(super) fn marked(value: &str) -> String {
+    format!("⟨{value}⟩")
+}
+
 const fn accented_letter(letter: char) -> char {
     match letter {
         'a' => 'á',

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn the_language_is_negotiated_in_the_order_of_preference_cookie_and_header() {
-    use Language::{English, Japanese};
+    use Language::{English, Japanese, Pseudo};
     for (preference, cookie, header, expected) in [
         (None, None, None, English),
         (None, None, Some("ja"), Japanese),
@@ -20,6 +20,7 @@ fn the_language_is_negotiated_in_the_order_of_preference_cookie_and_header() {
         (None, None, Some("ja;level=1"), English),
         (None, None, Some(",,;,=;q"), English),
         (None, None, Some("en-XA"), English),
+        (None, Some("en-XA"), Some("ja"), Pseudo),
         (None, Some("ja"), Some("en"), Japanese),
         (None, Some("de"), Some("ja"), Japanese),
         (None, Some("en"), Some("ja"), English),
@@ -62,9 +63,9 @@ fn values_do_not_change_the_direction_of_their_sentence() {
 }
 
 #[test]
-fn the_pseudo_locale_accents_texts_and_leaves_values() {
+fn the_pseudo_locale_accents_texts_and_marks_values() {
     let text = Texts::new(Language::Pseudo).text_with("danger-type-name", &[("name", "acme".into())]);
-    assert_eq!(text, "⟦Ţýþé acme ţó çóñƒíŕɱ⟧");
+    assert_eq!(text, "⟦Ţýþé ⟨acme⟩ ţó çóñƒíŕɱ⟧");
 }
 
 #[test]

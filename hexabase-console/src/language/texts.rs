@@ -77,11 +77,19 @@ impl Texts {
         let mut values = FluentArgs::with_capacity(args.len());
         for (name, arg) in args {
             match arg {
-                Arg::Text(text) => values.set(*name, isolated(text)),
+                Arg::Text(text) => values.set(*name, self.value(text)),
                 Arg::Count(count) => values.set(*name, *count),
             }
         }
         self.format(key, Some(&values))
+    }
+
+    /// Returns a value as it appears in a text.
+    fn value(self, text: &str) -> Cow<'_, str> {
+        match self.language {
+            Language::Pseudo => Cow::Owned(pseudo::marked(&isolated(text))),
+            Language::English | Language::Japanese => isolated(text),
+        }
     }
 
     fn format(self, key: &str, args: Option<&FluentArgs<'_>>) -> String {

@@ -10,7 +10,7 @@ use hexabase_api::html_pages::{ConsentPage, DeviceConsentPage, ErrorPage, Form, 
 use maud::{Markup, html};
 
 use crate::components::{
-    ButtonKind, Control, Field, Link, Shell, Tone, field, link_button, notice, shell, submit_button,
+    ButtonKind, Control, Field, Link, Shell, Tone, api_text, field, link_button, notice, shell, submit_button,
 };
 use crate::context::View;
 use crate::form::error_text;
@@ -99,7 +99,7 @@ impl HtmlPages for ConsolePages {
         let tone = if is_temporary { Tone::Warning } else { Tone::Bad };
         let content = html! {
             (notice(tone, &error_text(texts, page.code, &page.detail), &html! {
-                @if page.status == StatusCode::FORBIDDEN { p { (page.detail) "." } }
+                @if page.status == StatusCode::FORBIDDEN { p { (api_text(&texts, &format!("{}.", page.detail))) } }
                 p class="note" { (texts.text("error-request-id")) " " code { (page.request_id) } }
             }))
             div class="actions" {

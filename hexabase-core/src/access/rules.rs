@@ -44,7 +44,7 @@ pub fn check_rules(rules: &[Rule]) -> Vec<Violation> {
 }
 
 fn violation(field: String, message: &str) -> Violation {
-    Violation { field, message: message.to_owned() }
+    Violation::new(field, message)
 }
 
 fn check_rule(rule: &Rule, at: &str, violations: &mut Vec<Violation>) {

@@ -1,6 +1,7 @@
 //! Health of a tenant: readings, and the conditions that they mean.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use jiff::Timestamp;
 
@@ -87,6 +88,8 @@ pub struct HealthCondition {
     pub reason: &'static str,
     /// Description of the reason, with the measured values.
     pub message: String,
+    /// Measured values in the description by their names, for descriptions in other languages.
+    pub values: Vec<(&'static str, String)>,
     /// Next step; empty if the condition holds.
     pub remedy: &'static str,
     /// Start of the state, if known.
@@ -96,7 +99,14 @@ pub struct HealthCondition {
 impl HealthCondition {
     fn healthy(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, status: ConditionStatus::True, reason, message, remedy: "", since: None }
+        let (status, values) = (ConditionStatus::True, Vec::new());
+        Self { kind, status, reason, message, values, remedy: "", since: None }
+    }
+
+    /// Adds a measured value of the description.
+    fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.values.push((name, value.to_string()));
+        self
     }
 
     fn unhealthy(
@@ -164,12 +174,15 @@ fn control_plane_ready(replicas: Option<Replicas>) -> HealthCondition {
             "ReplicasMissing",
             format!("{ready} of {desired} replicas of the control plane are ready"),
             "no action; if it lasts, ask the operator",
-        ),
+        )
+        .with("ready", ready)
+        .with("desired", desired),
         Some(Replicas { ready, .. }) => HealthCondition::healthy(
             KIND,
             "Ready",
             format!("{ready} replicas of the control plane are ready"),
-        ),
+        )
+        .with("ready", ready),
     }
 }
 
@@ -182,7 +195,8 @@ fn control_plane_stable(restarts: Option<f64>) -> HealthCondition {
             "Restarted",
             format!("containers of the control plane restarted {restarts:.0} times in the last hour"),
             "reduce the number of objects and watches, or choose a plan with a larger control plane; if it lasts, ask the operator",
-        ),
+        )
+        .with("count", format!("{restarts:.0}")),
         Some(_) => {
             HealthCondition::healthy(KIND, "NoRestarts", "the control plane did not restart in the last hour")
         }
@@ -202,7 +216,8 @@ fn api_server_succeeds(ratio: Option<f64>, is_suspended: bool) -> HealthConditio
                 ratio * 100.0
             ),
             "check the admission webhooks and API services of the cluster; they are the usual cause",
-        ),
+        )
+        .with("percent", format!("{:.1}", ratio * 100.0)),
         Some(_) => HealthCondition::healthy(KIND, "RequestsSucceed", "API requests succeed"),
     }
 }
@@ -217,12 +232,14 @@ fn api_server_responsive(p99: Option<f64>, is_suspended: bool) -> HealthConditio
             "Slow",
             format!("1 % of API requests took more than {seconds:.1} s in the last five minutes"),
             "reduce large lists and the number of watches, or choose a plan with a larger control plane",
-        ),
+        )
+        .with("seconds", format!("{seconds:.1}")),
         Some(seconds) => HealthCondition::healthy(
             KIND,
             "Fast",
             format!("99 % of API requests took at most {seconds:.2} s"),
-        ),
+        )
+        .with("seconds", format!("{seconds:.2}")),
     }
 }
 
@@ -236,10 +253,11 @@ fn control_plane_volume(ratio: Option<f64>, is_suspended: bool) -> HealthConditi
             "Filling",
             format!("the volume of the control plane is {:.0} % full", ratio * 100.0),
             "delete objects that are not needed, such as events, Secrets and ConfigMaps, and ask the operator for a larger volume",
-        ),
+        )
+        .with("percent", format!("{:.0}", ratio * 100.0)),
         Some(ratio) => {
             let message = format!("the volume of the control plane is {:.0} % full", ratio * 100.0);
-            HealthCondition::healthy(KIND, "HasSpace", message)
+            HealthCondition::healthy(KIND, "HasSpace", message).with("percent", format!("{:.0}", ratio * 100.0))
         }
     }
 }
@@ -263,6 +281,7 @@ fn dns_ready(replicas: Option<Replicas>, is_suspended: bool) -> HealthCondition 
         ),
         Some(Replicas { ready, .. }) => {
             HealthCondition::healthy(KIND, "Ready", format!("{ready} pods of CoreDNS are ready"))
+                .with("ready", ready)
         }
     }
 }
@@ -276,13 +295,15 @@ fn pods_scheduled(pods: Option<PodReading>) -> HealthCondition {
             "Unschedulable",
             format!("no node can run {unschedulable} of the pods"),
             "reduce the requests of the pods, or remove node selectors and affinities that no node matches",
-        ),
+        )
+        .with("count", unschedulable),
         PodReading { pending, .. } if pending > 0 => HealthCondition::unhealthy(
             KIND,
             "Pending",
             format!("{pending} pods are pending"),
             "wait until images are pulled and volumes are attached; if it lasts, read the events of the pods",
-        ),
+        )
+        .with("count", pending),
         _ => return HealthCondition::healthy(KIND, "Scheduled", "no pod is pending"),
     };
     HealthCondition { since: pods.pending_since, ..condition }
@@ -297,13 +318,15 @@ fn containers_running(pods: Option<PodReading>) -> HealthCondition {
             "CrashLoop",
             format!("{crash_looping} containers fail repeatedly after their start"),
             "read the logs of the containers with `kubectl logs --previous`",
-        ),
+        )
+        .with("count", crash_looping),
         Some(PodReading { oom_killed, .. }) if oom_killed > 0 => HealthCondition::unhealthy(
             KIND,
             "OomKilled",
             format!("{oom_killed} containers exceeded their memory limit in the last hour"),
             "raise the memory limit of the containers, or reduce their use of memory",
-        ),
+        )
+        .with("count", oom_killed),
         Some(_) => HealthCondition::healthy(KIND, "Running", "no container fails repeatedly"),
     }
 }
@@ -316,7 +339,7 @@ fn quota_available(quotas: &BTreeMap<String, QuotaReading>) -> HealthCondition {
         return HealthCondition::unmeasured(KIND, NO_STATE_METRICS);
     };
     let message = format!("{:.0} % of {resource} is used, the most of all quotas", ratio(quota) * 100.0);
-    match ratio(quota) > MAX_QUOTA_RATIO {
+    let condition = match ratio(quota) > MAX_QUOTA_RATIO {
         true => HealthCondition::unhealthy(
             KIND,
             "NearlyExhausted",
@@ -324,7 +347,8 @@ fn quota_available(quotas: &BTreeMap<String, QuotaReading>) -> HealthCondition {
             "delete what is not needed, or choose a larger plan; new pods are rejected at 100 %",
         ),
         false => HealthCondition::healthy(KIND, "Available", message),
-    }
+    };
+    condition.with("percent", format!("{:.0}", ratio(quota) * 100.0)).with("resource", resource)
 }
 
 #[cfg(test)]
@@ -430,6 +454,32 @@ mod tests {
         assert!(
             unmeasured.iter().all(|condition| condition.status == Unknown && !condition.remedy.is_empty())
         );
+    }
+
+    #[test]
+    fn each_measured_value_of_a_description_is_among_the_values() {
+        let readings = HealthReadings {
+            control_plane: Some(Replicas { ready: 2, desired: 3 }),
+            control_plane_restarts: Some(7.0),
+            api_server: ApiServerReading { error_ratio: Some(0.02), p99_seconds: Some(2.5) },
+            volume_ratio: Some(0.9),
+            dns: Some(Replicas { ready: 4, desired: 4 }),
+            pods: Some(PodReading { pending: 5, oom_killed: 6, ..PodReading::default() }),
+            ..healthy()
+        };
+        for condition in conditions(&readings).into_iter().chain(conditions(&healthy())) {
+            assert!(
+                condition.values.iter().all(|(_, value)| condition.message.contains(value)),
+                "{condition:?}"
+            );
+            let has_number =
+                condition.message.split_once("in the last").map_or(&*condition.message, |(start, _)| start);
+            assert_eq!(
+                has_number.contains(|letter: char| letter.is_ascii_digit()),
+                !condition.values.is_empty(),
+                "{condition:?}"
+            );
+        }
     }
 
     #[test]

@@ -26,8 +26,8 @@ async fn the_audit_log_is_filtered_paged_and_downloaded() {
     for part in [
         "workspace.create",
         "organization.update",
-        "<del>acme</del>",
-        "<ins>&lt;script&gt;alert(1)&lt;/script&gt;</ins>",
+        ">acme</span></del>",
+        ">&lt;script&gt;alert(1)&lt;/script&gt;</span></ins>",
         &format!("href=\"/console/orgs/{org}/workspaces/{ws}\""),
         "bob@example.com",
         "data-exact",

@@ -108,7 +108,7 @@ fn values(texts: &Texts, chart: &Chart, series: &[Series]) -> Markup {
     html! {
         details {
             summary { (texts.text("chart-table")) }
-            div class="scroll" tabindex="0" role="region" aria-label=(chart.title) {
+            div class="scroll" tabindex="0" role="group" aria-label=(chart.title) {
                 table {
                     caption class="hidden" { (chart.title) }
                     thead {

@@ -176,10 +176,12 @@ order-rejected = The last order was not carried out
 order-requested = Ordered
 
 plan-about = About the plan
+plan-action = { $action }: { $plan }
 plan-change-from = Current plan: { $current }. Chosen plan: { $plan }.
 plan-change-refused = The plan cannot be chosen now
 plan-choose = Choose this plan
 plan-chosen = The plan is changed.
+plan-exceeded = The organization has more than the plan allows. Delete something first
 plan-free-already = This plan needs no subscription. It is the plan without one.
 plan-free-by-leaving = This plan needs no subscription. End the current one to change to it.
 plan-options = Options

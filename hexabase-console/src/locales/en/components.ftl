@@ -7,6 +7,7 @@ navigation-open = Open the navigation
 crumbs-label = Breadcrumbs
 search-label = Search
 search-shortcut = Search (Ctrl+K)
+search-start = Start the search
 
 switcher-label = Organization: { $organization }. Switch organization
 switcher-none = Choose an organization

@@ -71,8 +71,13 @@ error-forbidden = You are not permitted to do this
 error-home = Go to the console
 error-last-owner = An organization needs at least one owner. Make another member an owner first
 error-not-found = The page or object does not exist, or you may not see it
+error-not-in-plan = The plan does not include this. Choose another plan
 error-organization-deleting = The organization is being deleted
 error-organization-suspended = An operator has suspended the organization
+error-payment-overdue = A payment of the organization is overdue
+error-plan-not-paid-for = The organization subscribes to no plan that covers this. Choose a plan
+error-plan-removed = The operator has removed the plan. Choose another plan
+error-quota-exceeded = A limit of the plan or of the installation is reached. Remove something, or choose another plan
 error-rate-limited = Too many requests. Wait a moment and try again
 error-request-id = Request id:
 error-subscription-active = The organization has a subscription. Cancel it first
@@ -141,6 +146,8 @@ invitations-title = Your invitations
 
 invite-emails = E-mail addresses
 invite-emails-hint = One or several, separated by spaces, commas or lines
+invite-emails-many = must contain at most { $limit } addresses
+invite-emails-missing = must contain an address
 invite-send = Send the invitations
 
 managed-about = The inventory { $inventory } manages this object. Its next run of hexabase apply undoes changes that are made here: change the documents instead.

@@ -173,10 +173,12 @@ order-rejected = 前回の注文は処理されませんでした
 order-requested = 注文日時:
 
 plan-about = プランの内容
+plan-action = { $action }: { $plan }
 plan-change-from = 現在のプラン: { $current }。選択したプラン: { $plan }。
 plan-change-refused = 現在はこのプランを選べません
 plan-choose = このプランを選ぶ
 plan-chosen = プランを変更しました。
+plan-exceeded = 組織の使用量がプランの上限を超えています。先に不要なものを削除してください
 plan-free-already = このプランに契約は必要ありません。契約がない場合のプランです。
 plan-free-by-leaving = このプランに契約は必要ありません。変更するには、現在の契約を解約してください。
 plan-options = オプション

@@ -7,6 +7,7 @@ navigation-open = ナビゲーションを開く
 crumbs-label = パンくずリスト
 search-label = 検索
 search-shortcut = 検索 (Ctrl+K)
+search-start = 検索を開始
 
 switcher-label = 組織: { $organization }。組織を切り替える
 switcher-none = 組織を選択

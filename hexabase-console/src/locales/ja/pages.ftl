@@ -71,8 +71,13 @@ error-forbidden = この操作を行う権限がありません
 error-home = コンソールに移動する
 error-last-owner = 組織には少なくとも1人のオーナーが必要です。先に他のメンバーをオーナーにしてください
 error-not-found = ページまたはオブジェクトが存在しないか、表示する権限がありません
+error-not-in-plan = プランに含まれていません。別のプランを選択してください
 error-organization-deleting = 組織は削除中です
 error-organization-suspended = 運用者が組織を停止しています
+error-payment-overdue = 組織の支払いが期限を過ぎています
+error-plan-not-paid-for = これを含むプランを組織が契約していません。プランを選択してください
+error-plan-removed = プランは運用者によって削除されました。別のプランを選択してください
+error-quota-exceeded = プランまたは環境の上限に達しました。不要なものを削除するか、別のプランを選択してください
 error-rate-limited = リクエストが多すぎます。しばらく待ってからやり直してください
 error-request-id = リクエスト ID:
 error-subscription-active = 組織には有効な契約があります。先に解約してください
@@ -135,6 +140,8 @@ invitations-title = あなたへの招待
 
 invite-emails = メールアドレス
 invite-emails-hint = 1つ以上。空白、コンマ、改行で区切ります
+invite-emails-many = 一度に指定できるアドレスは { $limit } 件までです
+invite-emails-missing = アドレスを入力してください
 invite-send = 招待を送信する
 
 managed-about = このオブジェクトはインベントリ { $inventory } が管理しています。ここでの変更は、次回の hexabase apply で元に戻されます。代わりにドキュメントを変更してください。

@@ -20,7 +20,7 @@ use crate::components::{
     ButtonKind, Field, Link, card, error_summary, facts, field, id, link_button, name, page_heading, pager,
     post_form, submit_button,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
@@ -120,9 +120,9 @@ pub(super) async fn load(
     let found = access.groups.iter().find(|group| group.id == grp).cloned();
     let group = found.ok_or_else(|| Error::not_found("group"))?;
     let next_cursor = cursors.next_cursor(&members)?;
-    let suggestions = match refusal(&place.abilities, Action::GroupsManage) {
-        None => super::group_members::suggestions(context, org).await?,
-        Some(_) => Vec::new(),
+    let suggestions = match is_possible(&place.abilities, Action::GroupsManage) {
+        true => super::group_members::suggestions(context, org).await?,
+        false => Vec::new(),
     };
     Ok(GroupPage { place, group, access, members: members.items, suggestions, filters, next_cursor })
 }
@@ -131,7 +131,7 @@ pub(super) fn page(context: Context, status: StatusCode, found: &GroupPage, form
     let texts = context.texts();
     let group = &found.group;
     let (org, ws, grp) = (group.organization_id, group.workspace_id, group.id);
-    let may_manage = refusal(&found.place.abilities, Action::GroupsManage).is_none();
+    let may_manage = is_possible(&found.place.abilities, Action::GroupsManage);
     let actions = html! {
         @if may_manage && group.preset.is_none() {
             (link_button(ButtonKind::Secondary, &texts.text("group-move"), &urls::group_move(org, ws, grp)))

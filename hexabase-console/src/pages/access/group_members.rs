@@ -3,7 +3,7 @@
 use hexabase_api::html_pages::PageError;
 use hexabase_api::{Pager as Cursors, Path};
 use hexabase_core::access::{AccessFacts, Action};
-use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::User;
 use hexabase_core::page::PageRequest;
@@ -17,7 +17,7 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{FormState, Submission, form_to};
+use crate::form::{FormState, Submission, form_to, invalid_entry};
 use crate::pages::filters::Filters;
 use crate::pages::workspaces::workspace_for;
 use crate::response::{PageResult, see_other};
@@ -70,7 +70,7 @@ pub(super) async fn remove(
 
 /// Returns the member of the organization with an address or id.
 async fn member(context: &Context, org: OrganizationId, entry: &str) -> Result<User> {
-    let unknown = || Error::invalid("member", context.text("group-member-unknown"));
+    let unknown = || invalid_entry("member", context.text("group-member-unknown"));
     let (members, caller) = (context.platform().members(), &context.caller);
     if let Ok(id) = entry.parse::<UserId>() {
         return members.get(caller, org, id).await.map(|(_, user)| user).map_err(|error| {

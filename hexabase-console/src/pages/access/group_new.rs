@@ -91,7 +91,7 @@ fn page(
             .value(form.value_or("parent_id", parent))
             .error(form.error("parent_id"));
     let create = texts.text("group-create");
-    let refused = refusal(&place.abilities, Action::GroupCreate);
+    let refused = refusal(&context, &place.abilities, Action::GroupCreate);
     let content = html! {
         (page_heading(&html! { (create) }, Some(&html! { (texts.text("groups-about")) }), None))
         (error_summary(&texts, &form.summary(&["name", "parent_id"])))

@@ -34,7 +34,7 @@ fn page(context: Context, place: &VisibleWorkspace, facts: &AccessFacts) -> Resp
     let workspace = &place.workspace;
     let (org, ws) = (workspace.organization_id, workspace.id);
     let create = texts.text("group-create");
-    let actions = match refusal(&place.abilities, Action::GroupCreate) {
+    let actions = match refusal(&context, &place.abilities, Action::GroupCreate) {
         None => dialog_link(ButtonKind::Primary, &create, &urls::new_group(org, ws)),
         Some(reason) => disabled_button("create-reason", &create, &reason),
     };

@@ -130,7 +130,8 @@ fn parse(fields: &Fields, rows: &[RuleRow]) -> Result<CreateRole> {
         Ok(name) if violations.is_empty() => Ok(CreateRole { name, rules }),
         Ok(_) => Err(Error::invalid_fields(violations)),
         Err(invalid) => {
-            violations.insert(0, Violation { field: "name".to_owned(), message: invalid.to_string() });
+            let rule = Some(invalid.rule());
+            violations.insert(0, Violation { rule, ..Violation::new("name", invalid.to_string()) });
             Err(Error::invalid_fields(violations))
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn page(context: Context, status: StatusCode, facts: &RolePage) -> Re
     let texts = context.texts();
     let project = &facts.found.project;
     let (org, ws, prj) = (project.organization_id, project.workspace_id, project.id);
-    let refused = refusal(&facts.found.place.abilities, Action::ProjectRolesManage);
+    let refused = refusal(&context, &facts.found.place.abilities, Action::ProjectRolesManage);
     let title = facts.role.as_ref().map_or_else(|| texts.text("role-create"), |role| role.name.to_string());
     let all = names(facts.rows.len());
     let fields: Vec<&str> = std::iter::once("name").chain(all.iter().map(String::as_str)).collect();

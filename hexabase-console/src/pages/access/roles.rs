@@ -16,7 +16,7 @@ use crate::components::{
     ButtonKind, Choice, Column, Control, Field, Link, Table, card, error_summary, field, link_button, name,
     page_heading, post_form, shell_commands, submit_button, table,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, creating_form, form_to};
 use crate::pages::api_call::api_call;
@@ -179,7 +179,7 @@ async fn load(
 fn page(context: Context, status: StatusCode, facts: &RolesPage) -> Response {
     let texts = context.texts();
     let prj = facts.scope().2;
-    let may_assign = refusal(&facts.place.abilities, facts.assign_action()).is_none();
+    let may_assign = is_possible(&facts.place.abilities, facts.assign_action());
     let title = if prj.is_some() { texts.text("project-roles") } else { texts.text("nav-roles") };
     let content = html! {
         (page_heading(&html! { (title) }, Some(&html! { (texts.text("roles-about")) }), None))
@@ -278,7 +278,7 @@ fn custom_roles(context: &Context, facts: &RolesPage) -> Markup {
     let roles: Vec<_> = facts.access.roles.iter().filter(|role| Some(role.project_id) == prj).collect();
     let create =
         Link::new(texts.text("role-create"), prj.map(|prj| urls::new_role(org, ws, prj)).unwrap_or_default());
-    let may_create = refusal(&facts.place.abilities, Action::ProjectRoleCreate).is_none();
+    let may_create = is_possible(&facts.place.abilities, Action::ProjectRoleCreate);
     let button =
         html! { @if may_create { (link_button(ButtonKind::Secondary, &create.label, &create.href)) } };
     card(

@@ -16,7 +16,7 @@ use super::{group_name, role_link};
 use crate::components::{
     Choice, Control, Field, Link, Tone, field, get_form, name, notice, page_heading, shell_commands,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible};
 use crate::pages::api_call::api_call;
 use crate::pages::filters::Filters;
 use crate::pages::nested::in_order;
@@ -52,7 +52,7 @@ pub(super) async fn show(
     let place = workspace_with(&context, (org, ws), Action::RolesRead, &[Action::AccessReview]).await?;
     let (platform, caller) = (context.platform(), &context.caller);
     let access = platform.roles().facts(caller, org, ws).await?;
-    let may_ask_about_all = refusal(&place.abilities, Action::AccessReview).is_none();
+    let may_ask_about_all = is_possible(&place.abilities, Action::AccessReview);
     let users = match may_ask_about_all {
         true => {
             let first = PageRequest::largest();

@@ -76,7 +76,7 @@ pub(super) fn accounts(context: &Context, identities: &[Identity]) -> Markup {
         let unlink = html! {
             @if identities.len() > 1 { (confirmation(&texts, &texts.text("account-unlink"), &about, &form)) }
         };
-        vec![html! { (title) }, html! { (name(known)) }, time(&texts, identity.created_at), unlink].into()
+        vec![name(&title), html! { (name(known)) }, time(&texts, identity.created_at), unlink].into()
     };
     html! {
         (table(&Table {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::sign_in::rename;
 use hexabase_api::sign_in::requests::UserPatch;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, Result, Violation};
 use hexabase_core::model::User;
 use hexabase_core::version::Version;
 use maud::html;
@@ -65,8 +65,9 @@ async fn change(context: &Context, fields: &Fields, expected: Option<Version>) -
     // Not the field `name`, whose characters are normalized: a person's name keeps them.
     let request = UserPatch { name: fields.get(DISPLAY_NAME).to_owned() };
     let name = request.parse().map_err(|error| {
-        let message = error.violations().first().map(|violation| violation.message.clone());
-        Error::invalid(DISPLAY_NAME, message.unwrap_or_default())
+        let violations = error.violations().iter().cloned();
+        let of_form = |it| Violation { field: DISPLAY_NAME.to_owned(), ..it };
+        Error::invalid_fields(violations.map(of_form).collect())
     })?;
     rename(context.auth(), &context.caller, &name, expected).await
 }

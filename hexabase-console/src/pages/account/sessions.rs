@@ -8,7 +8,7 @@ use hexabase_core::model::{Grant, Session};
 use maud::{Markup, html};
 
 use crate::components::{
-    Column, Table, Tone, badge, card, confirmation, name, page_heading, shell_commands, table,
+    Column, Table, Tone, badge, card, confirmation, data, name, page_heading, shell_commands, table,
 };
 use crate::context::Context;
 use crate::flash::Flash;
@@ -154,12 +154,12 @@ fn scopes(context: &Context, grant: &Grant) -> Markup {
 
 /// Address of a device. Its location is not known.
 fn place(session: &Session) -> Markup {
-    html! { @if let Some(address) = &session.address { (address) } }
+    html! { @if let Some(address) = &session.address { (data(address)) } }
 }
 
 fn provider(context: &Context, session: &Session) -> Markup {
     let known = context.auth().sign_in().provider(session.provider.as_str());
-    html! { (known.map_or(session.provider.as_str(), |provider| provider.title())) }
+    name(known.map_or(session.provider.as_str(), |provider| provider.title()))
 }
 
 /// Time of the last renewal of tokens; the sessions of browsers renew none.

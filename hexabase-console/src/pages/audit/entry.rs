@@ -60,7 +60,7 @@ fn changed(texts: Texts, before: &Value, after: &Value) -> Markup {
     let json = serde_json::to_string_pretty(object).unwrap_or_default();
     html! {
         p { (label) }
-        pre class="scroll" tabindex="0" role="region" aria-label=(label) { code { (shortened(&json, MAX_OBJECT)) } }
+        div class="scroll" tabindex="0" role="group" aria-label=(label) { pre { code { (shortened(&json, MAX_OBJECT)) } } }
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let texts = Texts::new(Language::English);
         let hostile = json!({ "name": format!("<script>{}", "あ".repeat(5_000)) });
         let created = changed(texts, &Value::Null, &hostile).into_string();
-        assert!(created.contains("&lt;script&gt;") && created.ends_with("…</code></pre>"), "{created}");
+        assert!(created.contains("&lt;script&gt;") && created.ends_with("…</code></pre></div>"), "{created}");
         assert!(created.chars().count() < 2_300, "{created}");
         let many: Value = (0..50).map(|index| (format!("member-{index:02}"), json!(index))).collect();
         let page = changed(texts, &json!({}), &many).into_string();

@@ -5,7 +5,7 @@ use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_api::billing::requests::Budget;
 use hexabase_core::access::Action;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::metering::reached_percent;
 use hexabase_core::model::{BillingAccount, Currency, Money};
@@ -21,7 +21,7 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission, VERSION, form_to};
+use crate::form::{Fields, FormState, INTENT, Submission, VERSION, form_to, invalid_entry};
 use crate::language::Texts;
 use crate::money::{decimal_text, money, parse_amount};
 use crate::pages::api_call::api_request;
@@ -98,7 +98,7 @@ async fn set(
 fn requested(amount: &str, currency: &str, texts: &Texts) -> Result<Money> {
     // An unknown currency is rejected as in the API.
     let zero = Budget { amount: 0, currency: currency.to_owned() }.parse()?;
-    let invalid = || Error::invalid("amount", texts.text("budget-amount-invalid"));
+    let invalid = || invalid_entry("amount", texts.text("budget-amount-invalid"));
     parse_amount(amount, zero.currency).map(|amount| zero.with_amount(amount)).ok_or_else(invalid)
 }
 

@@ -7,7 +7,7 @@ use hexabase_api::Path;
 use hexabase_api::billing::requests::Cancellation;
 use hexabase_api::requests::from_filter_form;
 use hexabase_core::access::Action;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::platform::{BillingState, CancellationEffects};
 use hexabase_core::version::Version;
@@ -18,7 +18,7 @@ use super::{BillingPage, Membership, Tab};
 use crate::components::{Empty, Link, disabled_button, empty, error_summary};
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, Submission};
+use crate::form::{Fields, FormState, Submission, invalid_entry};
 use crate::pages::api_call::api_request;
 use crate::pages::seen::{plan_version, require_seen};
 use crate::response::{PageResult, see_other};
@@ -53,7 +53,7 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
     let now = fields.get("now") == "true";
     let ended = match fields.get("confirm_name") == organization.name.as_str() {
         true => end(&context, org, &fields, seen).await,
-        false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
+        false => Err(invalid_entry("confirm_name", context.text("danger-wrong-name"))),
     };
     match ended {
         Ok(state) => {
@@ -104,7 +104,7 @@ async fn page(
     let plan_name = effects.as_ref().map_or_else(String::new, |effects| {
         plans.find(&effects.plan_id).map_or_else(|| effects.plan_id.to_string(), |plan| plan.name.clone())
     });
-    let refusal = refusal(&abilities, Action::BillingOrder);
+    let refusal = refusal(&context, &abilities, Action::BillingOrder);
     let facts = LeavePage { effects, plan_name, refusal, now };
     Ok(render(context, status, &membership, &facts, form))
 }

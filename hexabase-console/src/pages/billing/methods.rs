@@ -6,18 +6,18 @@ use hexabase_api::Path;
 use hexabase_api::billing::requests::HostedPageRequest;
 use hexabase_core::access::Action;
 use hexabase_core::billing::{PaymentMethod, check_payment_method_removal};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
 use maud::{Markup, html};
 
 use super::{BillingPage, Membership, Tab, action_form};
 use crate::components::{
     ButtonKind, Column, Empty, Row, Table, Tone, badge, disabled_button, empty, error_summary, link_button,
-    post_form, submit_button, table, unavailable,
+    name, post_form, submit_button, table, unavailable,
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission, error_text};
+use crate::form::{Fields, FormState, INTENT, Submission, error_text, invalid_entry};
 use crate::pages::api_call::api_call;
 use crate::pages::unless_unavailable;
 use crate::response::{PageResult, see_other};
@@ -81,7 +81,7 @@ async fn act(context: &Context, org: OrganizationId, fields: &Fields) -> Result<
             billing.remove_payment_method(caller, org, method).await?;
             Ok(Effect::Changed(context.text("methods-removed")))
         }
-        _ => Err(Error::invalid(INTENT, context.text("billing-unknown-action"))),
+        _ => Err(invalid_entry(INTENT, context.text("billing-unknown-action"))),
     }
 }
 
@@ -156,7 +156,7 @@ fn method_table(
     let texts = context.texts();
     let row = |(index, method): (usize, &PaymentMethod)| -> Row {
         let title = html! {
-            (method.title) " "
+            (name(&method.title)) " "
             @if method.is_default { (badge(Tone::Good, &texts.text("methods-default"))) }
         };
         let removal = check_payment_method_removal(methods, &method.id, facts.has_subscription).err();

@@ -26,8 +26,8 @@ use hexabase_core::model::{Member, Organization};
 use maud::{Markup, html};
 
 pub(crate) use self::dunning::dunning;
-pub(crate) use self::words::interval_price;
-use crate::components::{Link, PostForm, ShellCommand, page_heading, shell_commands};
+pub(crate) use self::words::{interval_price, subscription_badge};
+use crate::components::{Link, PostForm, ShellCommand, name, page_heading, shell_commands};
 use crate::context::Context;
 use crate::form::{IDEMPOTENCY_KEY, INTENT, form_to};
 use crate::language::Texts;
@@ -116,16 +116,17 @@ impl BillingPage {
         let of_tab = self.tab.link(&texts, org);
         let billing = Link::new(texts.text("nav-billing"), urls::billing(org));
         let mut ancestors = if self.tab == Tab::Overview { Vec::new() } else { vec![billing.clone()] };
-        let title = match (self.title, self.tab) {
+        let (title, heading) = match (self.title, self.tab) {
             (Some(title), tab) => {
                 ancestors.push(if tab == Tab::Overview { billing } else { of_tab });
-                title
+                let heading = name(&title);
+                (title, heading)
             }
-            (None, Tab::Overview) => billing.label,
-            (None, _) => of_tab.label,
+            (None, Tab::Overview) => (billing.label.clone(), html! { (billing.label) }),
+            (None, _) => (of_tab.label.clone(), html! { (of_tab.label) }),
         };
         let content = html! {
-            (page_heading(&html! { (title) }, None, self.actions.as_ref()))
+            (page_heading(&heading, None, self.actions.as_ref()))
             (tabs(&texts, org, self.tab))
             (self.content)
             @if !self.commands.is_empty() { (shell_commands(&texts, &self.commands)) }

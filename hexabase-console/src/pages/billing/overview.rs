@@ -19,6 +19,7 @@ use super::words::{interval_price, subscription_badge};
 use super::{BillingPage, Membership, Tab, dunning};
 use crate::components::{ButtonKind, Tone, badge, card, facts, link_button, name, notice, unavailable};
 use crate::context::Context;
+use crate::form::error_text;
 use crate::language::Texts;
 use crate::money::money;
 use crate::pages::api_call::api_call;
@@ -101,7 +102,7 @@ fn notices(texts: &Texts, org: OrganizationId, state: &BillingState) -> Markup {
         }
         @if let Some(rejection) = &account.rejection {
             (notice(Tone::Bad, &texts.text("order-rejected"), &html! {
-                p { (rejection.message) }
+                p { (error_text(*texts, rejection.reason.as_str(), &rejection.message)) }
                 p class="note" { (time(texts, rejection.at)) }
             }))
         }
@@ -182,7 +183,7 @@ fn payments(texts: &Texts, org: OrganizationId, provider: &ProviderState) -> Mar
         (card(&texts.text("billing-default-method"), None, &html! {
             p {
                 @match &provider.payment_method {
-                    Some(method) => (method.title),
+                    Some(method) => (name(&method.title)),
                     None => (texts.text("methods-none")),
                 }
             }

@@ -14,10 +14,12 @@ use hexabase_core::version::Version;
 use super::plan_preview::render;
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission};
+use crate::form::{Fields, FormState, INTENT, Submission, error_text};
+use crate::language::Texts;
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
 use crate::pages::seen::{plan_version, require_seen};
 use crate::pages::unless_unavailable;
+use crate::reasons::violation_text;
 use crate::response::{PageResult, see_other};
 use crate::urls;
 
@@ -59,7 +61,7 @@ pub(super) async fn show(
     let preview = match known.account.customer_id {
         Some(_) => match previewed(&context, org, &command).await {
             Ok(preview) => preview,
-            Err(error) if is_rule(&error) => Preview::Rejected(rule_of(&error)),
+            Err(error) if is_rule(&error) => Preview::Rejected(rule_of(context.texts(), &error)),
             Err(error) => return Err(error.into()),
         },
         None => Preview::OnRequest,
@@ -166,11 +168,11 @@ fn is_rule(error: &Error) -> bool {
 }
 
 /// Returns the rule that a change breaks, with the remedy.
-fn rule_of(error: &Error) -> String {
-    let rules = error.violations().iter().map(|violation| violation.message.clone());
+fn rule_of(texts: Texts, error: &Error) -> String {
+    let rules = error.violations().iter().map(|violation| violation_text(&texts, violation));
     match error.kind() {
         ErrorKind::Invalid => rules.collect::<Vec<_>>().join("; "),
-        _ => error.message().to_owned(),
+        _ => error_text(texts, error.code(), error.message()),
     }
 }
 
@@ -195,7 +197,7 @@ async fn load(
         command: command.clone(),
         offer: offer.ok_or_else(|| Error::not_found("plan"))?,
         current_name: current.map_or_else(|| state.plan_id.to_string(), |plan| plan.name.clone()),
-        refusal: refusal(&abilities, Action::BillingOrder),
+        refusal: refusal(context, &abilities, Action::BillingOrder),
         state,
         methods,
         preview,

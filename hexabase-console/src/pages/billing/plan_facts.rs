@@ -6,7 +6,7 @@ use hexabase_core::platform::PlanOffer;
 
 use super::words::{interval_price, meter_text, usage_text};
 use crate::components::{ButtonKind, PlanCard, link_button, resource_text};
-use crate::language::Texts;
+use crate::language::{Language, Texts};
 use crate::money::money;
 use crate::numbers::{amount, count};
 use crate::urls;
@@ -19,15 +19,25 @@ pub(super) fn offer_card(texts: &Texts, org: OrganizationId, offer: &PlanOffer) 
     };
     let action = offer.refusal.is_none().then(|| {
         let kind = if offer.is_current { ButtonKind::Secondary } else { ButtonKind::Primary };
-        let label = format!("{label}: {}", offer.plan.name);
+        let label = texts
+            .text_with("plan-action", &[("action", (&label).into()), ("plan", (&offer.plan.name).into())]);
         link_button(kind, &label, &urls::billing_plan(org, &offer.plan.id))
     });
     PlanCard {
         badge: offer.is_current.then(|| texts.text("billing-current-plan")),
-        refusal: offer.refusal.clone(),
+        refusal: offer_refusal(texts, offer),
         action,
         ..plan_card(texts, &offer.plan)
     }
+}
+
+/// Returns the reason why the organization cannot change to a plan: it has more than the plan allows.
+pub(super) fn offer_refusal(texts: &Texts, offer: &PlanOffer) -> Option<String> {
+    let message = offer.refusal.clone()?;
+    Some(match texts.language() {
+        Language::English => message,
+        Language::Japanese | Language::Pseudo => texts.text("plan-exceeded"),
+    })
 }
 
 /// Card of a plan with its prices, quota and limits.

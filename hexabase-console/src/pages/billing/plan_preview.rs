@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::invoice_lines::invoice_lines;
 use super::plan::{PlanPage, Preview};
-use super::plan_facts::plan_card;
+use super::plan_facts::{offer_refusal, plan_card};
 use super::words::interval_price;
 use super::{BillingPage, Membership, Tab, action_form};
 use crate::components::{
@@ -40,7 +40,7 @@ pub(super) fn render(
                 ("plan", (&plan.name).into()),
             ]))
         }
-        @if let Some(reason) = page.offer.refusal.as_ref().or(page.refusal.as_ref()) {
+        @if let Some(reason) = offer_refusal(&texts, &page.offer).or(page.refusal.clone()) {
             (notice(Tone::Warning, &texts.text("plan-change-refused"), &html! { p { (reason) } }))
         } @else if plan.price.is_none() {
             (free_plan(&texts, org, page))

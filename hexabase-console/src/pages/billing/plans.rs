@@ -24,7 +24,7 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
     let texts = context.texts();
     let content = html! {
         p { (texts.text("plans-about")) }
-        @if let Some(reason) = refusal(&abilities, Action::BillingOrder) {
+        @if let Some(reason) = refusal(&context, &abilities, Action::BillingOrder) {
             (notice(Tone::Warning, &texts.text("plan-change-refused"), &html! { p { (reason) } }))
         }
         div class="plans" id="plans" data-live="billing" {

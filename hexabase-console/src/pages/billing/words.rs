@@ -18,7 +18,7 @@ pub(crate) fn interval_price(texts: &Texts, price: Money, interval: Interval) ->
     }
 }
 
-pub(super) fn subscription_badge(texts: &Texts, state: SubscriptionState) -> Markup {
+pub(crate) fn subscription_badge(texts: &Texts, state: SubscriptionState) -> Markup {
     match state {
         SubscriptionState::Active => badge(Tone::Good, &texts.text("subscription-active")),
         SubscriptionState::Trialing => badge(Tone::Good, &texts.text("subscription-trialing")),

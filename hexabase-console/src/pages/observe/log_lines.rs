@@ -9,7 +9,7 @@ const TIME: &str = "%m-%d %H:%M:%S.%3f";
 /// List of lines, oldest first. Occurrences of `text` are marked.
 pub(super) fn log_lines(lines: &[LogLine], text: Option<&str>) -> Markup {
     html! {
-        ol {
+        ol translate="no" {
             @for line in lines {
                 li {
                     time datetime=(line.id.at()) data-exact { (line.id.at().strftime(TIME)) }

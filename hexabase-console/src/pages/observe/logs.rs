@@ -21,7 +21,7 @@ use super::source::{Source, failure, part, status};
 use crate::components::{
     ButtonKind, Tone, empty_by_filter, get_form, link_button, name, notice, page_heading, shell_commands,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible};
 use crate::pages::api_call::api_call;
 use crate::pages::csv::attachment;
 use crate::pages::filters::Filters;
@@ -131,7 +131,7 @@ fn refused(context: &Context, found: &LogsPage, reason: &str) -> Markup {
                 }
             }
         }
-        @if refusal(&found.place.abilities, Action::RolesRead).is_none() {
+        @if is_possible(&found.place.abilities, Action::RolesRead) {
             p { a href=(why) { (texts.text("logs-why")) } }
         }
     };

@@ -19,7 +19,7 @@ pub(super) struct Rights {
 impl Rights {
     /// Reads the rights of the user of a page. The abilities of `place` are those in the workspace as a whole.
     pub(super) async fn of(context: &Context, place: &VisibleWorkspace, action: Action) -> Result<Self> {
-        let refusal = refusal(&place.abilities, action);
+        let refusal = refusal(context, &place.abilities, action);
         let projects = match refusal {
             None => Vec::new(),
             Some(_) => permitted_projects(context, place, action).await?,

@@ -19,7 +19,7 @@ use crate::components::{
     ButtonKind, Link, card, error_summary, facts, id, link_button, name, page_heading, post_form,
     shell_commands, submit_button,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, form_to};
 use crate::pages::api_call::api_call;
@@ -87,7 +87,7 @@ pub(super) async fn submit(Path(scope): Path<RuleScope>, submission: Submission)
             page(context, StatusCode::OK, &found, &FormState::with(fields), preview.as_ref()).await
         }
         Err(error) => {
-            let error = with_fields_of_form(error, &fields);
+            let error = with_fields_of_form(context.texts(), error, &fields);
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
             page(context, error.status(), &found, &form, None).await
         }
@@ -153,7 +153,7 @@ async fn page(
     let rule = &found.rule;
     let (org, ws) = (rule.organization_id, rule.workspace_id);
     let (projects, _) = context.platform().projects().all(&context.caller, org, ws).await?;
-    let may_manage = refusal(&found.place.abilities, Action::AlertRulesManage).is_none();
+    let may_manage = is_possible(&found.place.abilities, Action::AlertRulesManage);
     let actions = html! {
         @if may_manage {
             (link_button(ButtonKind::Secondary, &texts.text("alert-silence"), &urls::alert_silence(org, ws, rule.id)))

@@ -13,8 +13,9 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::rule_words::{addresses, duration_text, severity_text};
 use super::words::{is_binary, metric_text};
 use crate::components::{Choice, Control, Field, field};
-use crate::form::{Fields, FormState};
+use crate::form::{Fields, FormState, in_own_words};
 use crate::language::Texts;
+use crate::reasons::violation_text;
 
 /// Names of the fields.
 pub(super) const FIELDS: [&str; 9] =
@@ -60,7 +61,7 @@ fn threshold(text: &str) -> String {
 }
 
 /// Attributes the errors of single addresses to the field with all of them.
-pub(super) fn with_fields_of_form(error: Error, fields: &Fields) -> Error {
+pub(super) fn with_fields_of_form(texts: Texts, error: Error, fields: &Fields) -> Error {
     if error.kind() != ErrorKind::Invalid || error.violations().is_empty() {
         return error;
     }
@@ -72,12 +73,12 @@ pub(super) fn with_fields_of_form(error: Error, fields: &Fields) -> Error {
             Some(index) => {
                 let address = index.parse::<usize>().ok().and_then(|index| addresses.get(index));
                 let address = address.map(|address| format!("{address}: ")).unwrap_or_default();
-                check.refuse("notify", format!("{address}{}", violation.message));
+                check.refuse("notify", format!("{address}{}", violation_text(&texts, violation)));
             }
-            None => check.refuse(violation.field.as_str(), violation.message.as_str()),
+            None => check.refuse(violation.field.as_str(), violation_text(&texts, violation)),
         }
     }
-    check.done().err().unwrap_or(error)
+    check.done().err().map_or(error, in_own_words)
 }
 
 /// Entries of the form of a rule that exists.
@@ -170,6 +171,7 @@ fn unit_text(texts: &Texts, unit: Unit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
 
     fn fields(overrides: &[(&str, &str)]) -> Fields {
         let mut fields = vec![
@@ -192,7 +194,8 @@ mod tests {
 
     fn invalid(overrides: &[(&str, &str)]) -> Vec<(String, String)> {
         let fields = fields(overrides);
-        let error = with_fields_of_form(parse(&fields, None).unwrap_err(), &fields);
+        let error =
+            with_fields_of_form(Texts::new(Language::English), parse(&fields, None).unwrap_err(), &fields);
         error.violations().iter().map(|it| (it.field.clone(), it.message.clone())).collect()
     }
 

@@ -78,7 +78,7 @@ pub(super) async fn submit(
     match result {
         Ok(preview) => Ok(page(context, StatusCode::OK, &found, &FormState::with(fields), preview.as_ref())),
         Err(error) => {
-            let error = with_fields_of_form(error, &fields);
+            let error = with_fields_of_form(context.texts(), error, &fields);
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
             Ok(page(context, error.status(), &found, &form, None))
         }
@@ -146,7 +146,7 @@ fn buttons(context: &Context, found: &NewRulePage, create: &str) -> Markup {
     let workspace = &found.place.workspace;
     html! {
         div class="form-actions" {
-            @match refusal(&found.place.abilities, Action::AlertRuleCreate) {
+            @match refusal(context, &found.place.abilities, Action::AlertRuleCreate) {
                 None => (submit_button(&texts, ButtonKind::Primary, create)),
                 Some(reason) => (disabled_button("create-reason", create, &reason)),
             }

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use maud::{Markup, html};
 
-use crate::components::{Tone, notice, unavailable};
+use crate::components::{Tone, api_text, notice, unavailable};
+use crate::form::error_text;
 use crate::language::Texts;
 
 /// Source of a part of a page.
@@ -63,18 +64,24 @@ pub(super) fn failure(texts: &Texts, source: Source, error: &Error) -> Markup {
     match error.kind() {
         _ if error.code() == "unsupported" => {
             let (title, about) = source.absence(texts);
-            notice(Tone::Neutral, &title, &html! { p { (about) } p class="note" { (error.message()) } })
+            notice(
+                Tone::Neutral,
+                &title,
+                &html! { p { (about) } p class="note" { (api_text(texts, error.message())) } },
+            )
         }
         ErrorKind::Invalid => notice(
             Tone::Bad,
             &texts.text("source-invalid"),
             &html! {
-                ul { @for it in error.violations() { li { code { (it.field) } ": " (it.message) } } }
+                ul { @for it in error.violations() { li { code { (it.field) } ": " (api_text(texts, &it.message)) } } }
             },
         ),
-        ErrorKind::RateLimited => {
-            notice(Tone::Warning, &texts.text("source-busy"), &html! { p { (error.message()) } })
-        }
+        ErrorKind::RateLimited => notice(
+            Tone::Warning,
+            &texts.text("source-busy"),
+            &html! { p { (error_text(*texts, error.code(), error.message())) } },
+        ),
         _ => unavailable(texts, &source.name(texts)),
     }
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_api::admin::requests::ClusterPatch;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::name::HostClusterName;
 use hexabase_core::platform::{KnownHost, Registration, UpdateHost};
 use hexabase_core::version::Version;
@@ -16,12 +16,12 @@ use super::fields::{
 use super::hosts::capacity;
 use super::{Operator, OperatorSubmission};
 use crate::components::{
-    ButtonKind, DangerForm, Link, Tone, badge, card, danger_form, disabled_button, error_summary, facts,
-    field, form_actions, notice, page_heading, post_form, shell_commands,
+    ButtonKind, DangerForm, Link, Tone, api_text, badge, card, danger_form, data, disabled_button,
+    error_summary, facts, field, form_actions, name, notice, page_heading, post_form, shell_commands,
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission, form_to};
+use crate::form::{Fields, FormState, INTENT, Submission, form_to, invalid_entry};
 use crate::language::Texts;
 use crate::pages::api_call::api_call;
 use crate::pages::conflict::{Conflict, is_outdated};
@@ -98,7 +98,7 @@ async fn update(
 
 async fn unregister(context: &Context, name: &HostClusterName, fields: &Fields) -> Result<(String, Flash)> {
     if fields.get("confirm_name") != name.as_str() {
-        return Err(Error::invalid("confirm_name", context.text("danger-wrong-name")));
+        return Err(invalid_entry("confirm_name", context.text("danger-wrong-name")));
     }
     context.platform().hosts().unregister(name, None).await?;
     let text = context.texts().text_with("host-unregistered", &[("name", name.as_str().into())]);
@@ -133,7 +133,7 @@ fn page(context: Context, status: StatusCode, known: &KnownHost, form: &FormStat
     let title = known.host.name.to_string();
     let path = format!("/admin/clusters/{title}");
     let content = html! {
-        (page_heading(&html! { (title) }, None, None))
+        (page_heading(&name(&title), None, None))
         (error_summary(&texts, &form.summary(&FIELDS)))
         (about(&context, known))
         @match &known.registration {
@@ -161,7 +161,7 @@ fn about(context: &Context, known: &KnownHost) -> Markup {
     };
     let mut about = vec![(texts.text("task-state"), state)];
     if let Some(region) = &host.region {
-        about.push((texts.text("field-region"), html! { (region) }));
+        about.push((texts.text("field-region"), data(region)));
     }
     if let Some(Registration { created_at, updated_at, .. }) = &known.registration {
         about.push((texts.text("field-created"), time(&texts, *created_at)));
@@ -175,7 +175,7 @@ fn about(context: &Context, known: &KnownHost) -> Markup {
             (facts(&about))
             @if let Some(health) = health.filter(|health| !health.message.is_empty()) {
                 (notice(Tone::Bad, &texts.text("host-unreachable"), &html! {
-                    p { (health.message) }
+                    p { (api_text(&texts, &health.message)) }
                     p { (texts.text("workspace-since")) " " (time(&texts, health.since)) }
                 }))
             }

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::Operator;
 use super::fields::health_badge;
 use crate::components::{
-    ButtonKind, Column, Empty, Link, Meter, Table, Tone, badge, empty, link_button, meter, page_heading,
-    shell_commands, table,
+    ButtonKind, Column, Empty, Link, Meter, Table, Tone, badge, data, empty, link_button, meter, name,
+    page_heading, shell_commands, table,
 };
 use crate::language::Texts;
 use crate::numbers::count;
@@ -47,8 +47,8 @@ fn list(texts: &Texts, hosts: &[KnownHost]) -> Markup {
             @if host.sandbox { " " (badge(Tone::Neutral, &texts.text("host-sandbox"))) }
         };
         let region = host.region.as_ref().map(ToString::to_string).unwrap_or_default();
-        let link = html! { a href=(urls::host(&host.name)) { (host.name) } };
-        vec![link, state, html! { (region) }, capacity(texts, known)].into()
+        let link = html! { a href=(urls::host(&host.name)) { (name(host.name.as_str())) } };
+        vec![link, state, data(&region), capacity(texts, known)].into()
     };
     table(&Table {
         caption: texts.text("operators-hosts"),

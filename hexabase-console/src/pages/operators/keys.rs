@@ -4,7 +4,7 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::html_pages::{PageError, SignInOption};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::model::SigningKey;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -16,7 +16,7 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, INTENT, Submission, form_to};
+use crate::form::{Fields, FormState, INTENT, Submission, form_to, invalid_entry};
 use crate::language::Texts;
 use crate::pages::api_call::api_request;
 use crate::pages::filters::Filters;
@@ -81,7 +81,7 @@ async fn rotate(context: &Context) -> Result<String> {
 async fn retire(context: &Context, fields: &Fields) -> Result<String> {
     let kid = fields.get("kid");
     if fields.get("confirm_name") != kid {
-        return Err(Error::invalid("confirm_name", context.text("danger-wrong-name")));
+        return Err(invalid_entry("confirm_name", context.text("danger-wrong-name")));
     }
     context.auth().keys().retire(kid).await?;
     tracing::info!(kid, by = %context.caller.principal.user_id, "signing key retired");
@@ -161,7 +161,7 @@ fn keys(texts: &Texts, facts: &KeysPage) -> Markup {
         };
         vec![
             html! { code { (key.kid) } },
-            html! { (key.algorithm.as_str()) },
+            html! { code { (key.algorithm.as_str()) } },
             state,
             time(texts, key.created_at),
             retires,

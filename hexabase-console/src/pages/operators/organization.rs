@@ -14,7 +14,7 @@ use super::metering::{Metering, metering};
 use super::organizations::state;
 use super::{Operator, OperatorSubmission};
 use crate::components::{
-    ButtonKind, Field, Link, Tone, card, error_summary, facts, field, id, name, notice, page_heading,
+    ButtonKind, Field, Link, Tone, card, data, error_summary, facts, field, id, name, notice, page_heading,
     post_form, shell_commands, submit_button,
 };
 use crate::context::Context;
@@ -22,6 +22,7 @@ use crate::flash::Flash;
 use crate::form::{Fields, FormState, INTENT, Submission, creating_form};
 use crate::numbers::count;
 use crate::pages::api_call::api_call;
+use crate::pages::billing::subscription_badge;
 use crate::pages::filters::Filters;
 use crate::pages::{OperatorSection, PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -109,14 +110,14 @@ fn about(context: &Context, summary: &OrganizationSummary) -> Markup {
     let mut about = vec![
         (texts.text("task-state"), state(&texts, summary)),
         (texts.text("field-name"), html! { code { (organization.name) } }),
-        (texts.text("field-plan"), html! { (organization.plan_id) }),
+        (texts.text("field-plan"), data(&organization.plan_id)),
         (texts.text("nav-members"), html! { (count(summary.members.into())) }),
         (texts.text("nav-workspaces"), html! { (count(summary.workspaces.into())) }),
         (texts.text("field-created"), time(&texts, organization.created_at)),
         (texts.text("field-id"), id(&texts, &organization.id.to_string())),
     ];
     if let Some(subscription) = &summary.subscription {
-        about.push((texts.text("tenant-subscription"), html! { (subscription.state.as_str()) }));
+        about.push((texts.text("tenant-subscription"), subscription_badge(&texts, subscription.state)));
     }
     facts(&about)
 }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::Operator;
 use crate::components::{
-    Column, Field, Table, Tone, badge, empty_by_filter, field, get_form, name, page_heading, pager,
+    Column, Field, Table, Tone, badge, data, empty_by_filter, field, get_form, name, page_heading, pager,
     shell_commands, table,
 };
 use crate::language::Texts;
@@ -56,7 +56,7 @@ fn list(texts: &Texts, found: &[OrganizationSummary]) -> Markup {
         vec![
             link,
             state(texts, summary),
-            html! { (organization.plan_id) },
+            data(&organization.plan_id),
             html! { (count(summary.members.into())) },
             html! { (count(summary.workspaces.into())) },
             time(texts, organization.created_at),

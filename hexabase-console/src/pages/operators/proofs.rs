@@ -12,7 +12,8 @@ use maud::{Markup, html};
 
 use super::Operator;
 use crate::components::{
-    Column, Pager, Table, Tone, badge, card, notice, page_heading, pager, shell_commands, table,
+    Column, Pager, Table, Tone, api_text, badge, card, name, notice, page_heading, pager, shell_commands,
+    table,
 };
 use crate::context::Context;
 use crate::language::Texts;
@@ -111,9 +112,9 @@ fn list(texts: &Texts, checked: &[Checked]) -> Markup {
         vec![
             html! { code { (workspace.id) } },
             html! { a href=(urls::tenant(workspace.organization_id)) { code { (workspace.organization_id) } } },
-            html! { (workspace.host_cluster) },
+            name(workspace.host_cluster.as_str()),
             result,
-            exceptions(report.as_ref()),
+            exceptions(texts, report.as_ref()),
             collected,
         ]
         .into()
@@ -134,20 +135,20 @@ fn list(texts: &Texts, checked: &[Checked]) -> Markup {
 }
 
 /// Checks that did not pass, with their messages.
-fn exceptions(report: Option<&IsolationReport>) -> Markup {
+fn exceptions(texts: &Texts, report: Option<&IsolationReport>) -> Markup {
     let conditions = report.into_iter().flat_map(|report| &report.conditions);
     let exceptions: Vec<_> = conditions
         .map(|condition| &condition.result)
         .filter(|result| result.status != ConditionStatus::True)
         .collect();
     html! {
-        @for result in exceptions { p { code { (result.kind) } " " (result.message) } }
+        @for result in exceptions { p { code { (result.kind) } " " (api_text(texts, &result.message)) } }
     }
 }
 
 fn failures(texts: &Texts, failures: &BTreeMap<(HostClusterName, String), u64>) -> Markup {
     let row = |((host, check), number): (&(HostClusterName, String), &u64)| {
-        vec![html! { (host) }, html! { code { (check) } }, html! { (count(*number)) }].into()
+        vec![name(host.as_str()), html! { code { (check) } }, html! { (count(*number)) }].into()
     };
     html! {
         p class="note" { (texts.text("proofs-failures-about")) }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::overview::backlog;
 use super::{Operator, OperatorSubmission};
 use crate::components::{
-    ButtonKind, Column, Table, card, page_heading, post_form, shell_commands, submit_button, table,
+    ButtonKind, Column, Table, api_text, card, page_heading, post_form, shell_commands, submit_button, table,
     unavailable,
 };
 use crate::context::Context;
@@ -77,7 +77,7 @@ fn dead_letters(context: &Context, letters: &[DeadLetter]) -> Markup {
         vec![
             html! { code { (message.topic.as_str()) } },
             about,
-            html! { (letter.reason) },
+            api_text(&texts, &letter.reason),
             html! { (letter.attempts) },
             time(&texts, letter.at),
             retry,

@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_core::access::Action;
-use hexabase_core::error::Error;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Member, Organization};
 use hexabase_core::platform::Overview;
@@ -13,7 +12,7 @@ use maud::{Markup, html};
 use crate::components::{DangerForm, Link, danger_form, disabled_button, error_summary, page_heading};
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
-use crate::form::{FormState, Submission, form_to};
+use crate::form::{FormState, Submission, form_to, invalid_entry};
 use crate::pages::reauthentication::{reauthentication, required, sign_in_again};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -32,7 +31,7 @@ pub(super) async fn submit(Path(org): Path<OrganizationId>, submission: Submissi
     let deleted = match fields.get("confirm_name") == organization.name.as_str() {
         _ if !is_recent => Err(required(&context.texts())),
         true => context.platform().organizations().delete(&context.caller, org, true, expected).await,
-        false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
+        false => Err(invalid_entry("confirm_name", context.text("danger-wrong-name"))),
     };
     match deleted {
         Ok(is_complete) => {
@@ -58,7 +57,7 @@ async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &
     let overview = context.platform().organizations().overview(&context.caller, org).await?;
     let abilities =
         context.platform().abilities_for(&context.caller, org, None, &[Action::OrganizationDelete]).await?;
-    let refused = refusal(&abilities, Action::OrganizationDelete);
+    let refused = refusal(&context, &abilities, Action::OrganizationDelete);
     let options = reauthentication(&context, &path(org)).await?;
     let obstacle = match (refused, options) {
         (Some(reason), _) => {

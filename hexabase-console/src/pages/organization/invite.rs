@@ -18,8 +18,10 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, IDEMPOTENCY_KEY, Submission, creating_form};
+use crate::form::{Fields, FormState, IDEMPOTENCY_KEY, Submission, creating_form, error_text, in_own_words};
+use crate::language::Texts;
 use crate::pages::{PageContent, Section};
+use crate::reasons::violation_text;
 use crate::response::{PageResult, see_other};
 use crate::urls;
 
@@ -37,7 +39,7 @@ pub(super) async fn submit(
     Submission { context, fields }: Submission,
 ) -> PageResult {
     let membership = context.organization_for(org, Action::InvitationCreate).await?;
-    let commands = match parse(&fields) {
+    let commands = match parse(context.texts(), &fields) {
         Ok(commands) => commands,
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
@@ -52,13 +54,14 @@ pub(super) async fn submit(
             Ok(_) => sent += 1,
             // One address does not keep the others from being invited; the form then has the remaining ones.
             Err(error) if is_about_the_address(&error) => {
-                check.refuse("emails", format!("{}: {}", command.email, error.message()));
+                let text = error_text(context.texts(), error.code(), error.message());
+                check.refuse("emails", format!("{}: {text}", command.email));
                 remaining.push(command.email.to_string());
             }
             Err(error) => return Err(error.into()),
         }
     }
-    if let Err(error) = check.done() {
+    if let Err(error) = check.done().map_err(in_own_words) {
         let kept = vec![
             ("emails".to_owned(), remaining.join("\n")),
             ("role".to_owned(), fields.get("role").to_owned()),
@@ -77,17 +80,17 @@ fn is_about_the_address(error: &Error) -> bool {
 }
 
 /// Returns the invitations of a form.
-fn parse(fields: &Fields) -> Result<Vec<CreateInvitation>> {
+fn parse(texts: Texts, fields: &Fields) -> Result<Vec<CreateInvitation>> {
     let entered = fields.get("emails");
     let mut addresses: Vec<&str> =
         entered.split([' ', ',', ';', '\n', '\r', '\t', '、']).filter(|part| !part.is_empty()).collect();
     addresses.dedup();
     let mut check = Check::default();
-    check.require(!addresses.is_empty(), "emails", "must contain an address");
+    check.require(!addresses.is_empty(), "emails", texts.text("invite-emails-missing"));
     check.require(
         addresses.len() <= MAX_ADDRESSES,
         "emails",
-        format!("must contain at most {MAX_ADDRESSES} addresses"),
+        texts.text_with("invite-emails-many", &[("limit", MAX_ADDRESSES.into())]),
     );
     let mut commands = Vec::new();
     for address in addresses.iter().take(MAX_ADDRESSES) {
@@ -99,12 +102,12 @@ fn parse(fields: &Fields) -> Result<Vec<CreateInvitation>> {
                     let is_address = violation.field == "email";
                     let field = if is_address { "emails" } else { violation.field.as_str() };
                     let subject = if is_address { format!("{address}: ") } else { String::new() };
-                    check.refuse(field, format!("{subject}{}", violation.message));
+                    check.refuse(field, format!("{subject}{}", violation_text(&texts, violation)));
                 }
             }
         }
     }
-    check.done()?;
+    check.done().map_err(in_own_words)?;
     Ok(commands)
 }
 
@@ -167,10 +170,14 @@ fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
 
     fn parsed(emails: &str) -> Result<Vec<String>> {
         let fields = vec![("emails".to_owned(), emails.to_owned()), ("role".to_owned(), "member".to_owned())];
-        Ok(parse(&Fields::new(fields))?.into_iter().map(|command| command.email.to_string()).collect())
+        Ok(parse(Texts::new(Language::English), &Fields::new(fields))?
+            .into_iter()
+            .map(|command| command.email.to_string())
+            .collect())
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::components::{
 };
 use crate::context::{Context, refusal};
 use crate::flash::Flash;
-use crate::form::{INTENT, Submission, form_to};
+use crate::form::{INTENT, Submission, error_text, form_to};
 use crate::pages::filters::{Filters, submit_filters};
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -67,7 +67,7 @@ pub(super) async fn show(
     let facts = MembersPage {
         members: members.items,
         invitations: invitations.map(|page| page.items),
-        refusal: refusal(&abilities, Action::InvitationCreate),
+        refusal: refusal(&context, &abilities, Action::InvitationCreate),
         filters,
         next_cursor,
     };
@@ -200,8 +200,9 @@ pub(super) async fn submit_invitation(
                 Ok(_) => context.text("invitation-resent"),
                 // The old token is invalid already.
                 Err(error) => {
-                    let reason = error.message();
-                    context.texts().text_with("invitation-resend-failed", &[("reason", reason.into())])
+                    let texts = context.texts();
+                    let reason = error_text(texts, error.code(), error.message());
+                    texts.text_with("invitation-resend-failed", &[("reason", (&reason).into())])
                 }
             }
         }

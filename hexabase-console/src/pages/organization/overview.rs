@@ -21,6 +21,7 @@ use crate::money::money;
 use crate::numbers::count;
 use crate::pages::billing::dunning;
 use crate::pages::{PageContent, Section, latest_audit_events, workspace_name};
+use crate::reasons::status_note;
 use crate::response::PageResult;
 use crate::time::time;
 use crate::urls;
@@ -135,7 +136,8 @@ fn workspaces(texts: &Texts, organization: &Organization, workspaces: &[Workspac
         let link = html! {
             a href=(urls::workspace(organization.id, workspace.id)) { (name(workspace_name(workspace))) }
         };
-        let reason = html! { (phase_badge(texts, workspace.status.phase)) " " (workspace.status.message) };
+        let note = status_note(texts, &workspace.status.reason, &workspace.status.message);
+        let reason = html! { (phase_badge(texts, workspace.status.phase)) " " (note) };
         vec![link, reason].into()
     };
     let list = Table {

@@ -36,7 +36,7 @@ fn page(context: Context, place: &VisibleWorkspace, projects: &[Project]) -> Res
     let workspace = &place.workspace;
     let (org, ws) = (workspace.organization_id, workspace.id);
     let create = texts.text("project-create");
-    let refused = refusal(&place.abilities, Action::ProjectCreate);
+    let refused = refusal(&context, &place.abilities, Action::ProjectCreate);
     let actions = match &refused {
         None => dialog_link(ButtonKind::Primary, &create, &urls::new_project(org, ws)),
         Some(reason) => disabled_button("create-reason", &create, reason),

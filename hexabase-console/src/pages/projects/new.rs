@@ -105,7 +105,7 @@ fn page(
         Field::line(name, texts.text(label)).value(form.value(name)).error(form.error(name))
     };
     let create = texts.text("project-create");
-    let refused = refusal(&place.abilities, Action::ProjectCreate);
+    let refused = refusal(&context, &place.abilities, Action::ProjectCreate);
     let fields: Vec<String> =
         ["name", "display_name"].into_iter().map(str::to_owned).chain(names(PREFIX)).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();

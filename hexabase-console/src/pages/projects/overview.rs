@@ -16,7 +16,7 @@ use crate::components::{
     ButtonKind, Field, ShellCommand, TreeNode, card, disabled_button, error_summary, facts, field, id,
     link_button, name, page_heading, post_form, shell_commands, submit_button, tree,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, VERSION, form_to};
 use crate::pages::conflict::{Conflict, changes_of, is_outdated};
@@ -91,21 +91,18 @@ fn page(context: Context, status: StatusCode, found: &VisibleProject, form: &For
         (texts.text("field-created"), time(&texts, project.created_at)),
         (texts.text("field-updated"), time(&texts, project.updated_at)),
     ];
-    let refused = refusal(&found.place.abilities, Action::ProjectsManage);
+    let refused = refusal(&context, &found.place.abilities, Action::ProjectsManage);
     let quota = texts.text("quota-change");
     let change_quota = match &refused {
         None => link_button(ButtonKind::Secondary, &quota, &urls::project_quota(org, ws, prj)),
         Some(reason) => disabled_button("quota-reason", &quota, reason),
     };
-    let roles = texts.text("project-roles");
-    let may_read_roles = refusal(&found.place.abilities, Action::RolesRead).is_none();
+    let roles = is_possible(&found.place.abilities, Action::RolesRead).then(|| {
+        let href = urls::project_roles(org, ws, prj);
+        link_button(ButtonKind::Secondary, &texts.text("project-roles"), &href)
+    });
     let content = html! {
-        (page_heading(&html! { (name(project_name(project))) }, None, Some(
-            &html! {
-                @if may_read_roles {
-                    (link_button(ButtonKind::Secondary, &roles, &urls::project_roles(org, ws, prj)))
-                }
-            })))
+        (page_heading(&html! { (name(project_name(project))) }, None, roles.as_ref()))
         (error_summary(&texts, &form.summary(&["display_name"])))
         (card(&texts.text("settings-about"), None, &facts(&about)))
         (card(&texts.text("project-quota"), Some(&change_quota), &quota_card(found, &context)))
@@ -162,7 +159,7 @@ fn children(found: &VisibleProject, context: &Context) -> Markup {
         } @else {
             (tree(&texts.text("project-children"), &nodes))
         }
-        @if refusal(&found.place.abilities, Action::ProjectCreate).is_none() {
+        @if is_possible(&found.place.abilities, Action::ProjectCreate) {
             p { (link_button(ButtonKind::Secondary, &texts.text("project-create-child"), &new)) }
         }
     }

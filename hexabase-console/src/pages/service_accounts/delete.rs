@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
-use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, UserId};
 use maud::html;
 
@@ -11,7 +10,7 @@ use super::VisibleAccount;
 use crate::components::{DangerForm, danger_form, error_summary, page_heading, shell_commands};
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{FormState, Submission, form_to};
+use crate::form::{FormState, Submission, form_to, invalid_entry};
 use crate::pages::api_call::api_request;
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
@@ -31,7 +30,7 @@ pub(super) async fn submit(
     let found = VisibleAccount::load(&context, org, id).await?;
     let deleted = match fields.get("confirm_name") == found.account.name.as_str() {
         true => context.platform().service_accounts().delete(&context.caller, org, id, expected).await,
-        false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
+        false => Err(invalid_entry("confirm_name", context.text("danger-wrong-name"))),
     };
     match deleted {
         Ok(()) => {

@@ -46,7 +46,7 @@ pub(super) async fn show(
         platform.abilities_for(caller, org, None, &[Action::ServiceAccountCreate]),
     )?;
     let next_cursor = cursors.next_cursor(&accounts)?;
-    let refusal = refusal(&abilities, Action::ServiceAccountCreate);
+    let refusal = refusal(&context, &abilities, Action::ServiceAccountCreate);
     let facts = ListPage { accounts: accounts.items, refusal, filters, next_cursor };
     Ok(page(context, &membership, &facts))
 }

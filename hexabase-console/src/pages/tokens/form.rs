@@ -11,8 +11,9 @@ use maud::{Markup, html};
 
 use super::words::{AREAS, scope_text};
 use crate::components::{Choice, Control, Field, field};
-use crate::form::{Fields, FormState};
+use crate::form::{Fields, FormState, in_own_words};
 use crate::language::Texts;
+use crate::reasons::violation_text;
 use crate::time::duration_text;
 
 /// Fields of the form, for the summary of errors.
@@ -53,12 +54,13 @@ pub(in crate::pages) fn parse(texts: Texts, fields: &Fields, now: Timestamp) -> 
         Err(error) => {
             for violation in error.violations() {
                 let is_scope = violation.field.starts_with(SCOPES);
-                check.refuse(if is_scope { SCOPES } else { &violation.field }, &violation.message);
+                let field = if is_scope { SCOPES } else { &violation.field };
+                check.refuse(field, violation_text(&texts, violation));
             }
             None
         }
     };
-    check.all(command)
+    check.all(command).map_err(in_own_words)
 }
 
 /// Returns the lifetime in days, or the field that is invalid.

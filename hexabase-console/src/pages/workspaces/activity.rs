@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::overview::task_text;
 use super::{VisibleWorkspace, workspace_for, workspace_with};
 use crate::components::{
-    ButtonKind, Column, Table, Tone, badge, card, page_heading, post_form, submit_button, table,
+    ButtonKind, Column, Table, Tone, api_text, badge, card, page_heading, post_form, submit_button, table,
 };
 use crate::context::Context;
 use crate::flash::Flash;
@@ -96,7 +96,7 @@ fn task_table(context: &Context, found: &VisibleWorkspace, tasks: &[Task]) -> Ma
         form.hidden.push(("task", task.id.to_string()));
         let state = html! {
             (badge(tone, &state))
-            @if !task.last_error.is_empty() { p class="note" { (task.last_error) } }
+            @if !task.last_error.is_empty() { p class="note" { (api_text(&texts, &task.last_error)) } }
             @if task.state == TaskState::Failed && may_retry {
                 (post_form(&form, &submit_button(&texts, ButtonKind::Secondary, &texts.text("task-retry"))))
             }

@@ -17,7 +17,7 @@ use super::{VisibleWorkspace, workspace_for, workspace_with};
 use crate::components::{
     ButtonKind, Tone, card, copyable_block, link_button, notice, page_heading, post_form, submit_button,
 };
-use crate::context::{Context, View, refusal};
+use crate::context::{Context, refusal};
 use crate::form::{Submission, error_text, form_to};
 use crate::language::Texts;
 use crate::pages::{PageContent, Section};
@@ -49,7 +49,7 @@ pub(super) async fn show(
             Some((_, value)) if value == "token" => KubeconfigSource::Token,
             _ => KubeconfigSource::Exec,
         };
-    if let Some(reason) = refusal(&found.abilities, Action::ClusterAccess) {
+    if let Some(reason) = refusal(&context, &found.abilities, Action::ClusterAccess) {
         return Ok(page(context, &found, source, &Credentials::Unavailable(reason), None));
     }
     let access = context.platform().workspaces().cluster_access(&context.caller, org, ws).await?;
@@ -58,7 +58,7 @@ pub(super) async fn show(
         KubeconfigSource::Token => Credentials::NoToken,
         source => match kubeconfig_of(context.auth(), &access, source).await {
             Ok((text, _)) => Credentials::Kubeconfig(text),
-            Err(error) => Credentials::Unavailable(explained(error)?),
+            Err(error) => Credentials::Unavailable(explained(context.texts(), error)?),
         },
     };
     Ok(page(context, &found, source, &credentials, Some(&access)))
@@ -74,16 +74,16 @@ pub(super) async fn submit(
     let credentials = match kubeconfig_of(context.auth(), &access, KubeconfigSource::Token).await {
         Ok((text, Some(expires_at))) => Credentials::Token(text, expires_at),
         Ok((text, None)) => Credentials::Kubeconfig(text),
-        Err(error) => Credentials::Unavailable(explained(error)?),
+        Err(error) => Credentials::Unavailable(explained(context.texts(), error)?),
     };
     Ok(page(context, &found, KubeconfigSource::Token, &credentials, Some(&access)))
 }
 
 /// Returns the reason of an error that the page explains.
-fn explained(error: Error) -> Result<String, Error> {
+fn explained(texts: Texts, error: Error) -> Result<String, Error> {
     match error.kind() {
         ErrorKind::Unsupported | ErrorKind::Conflict | ErrorKind::QuotaExceeded => {
-            Ok(error_text(View::current().texts, error.code(), error.message()))
+            Ok(error_text(texts, error.code(), error.message()))
         }
         _ => Err(error),
     }

@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_core::access::Action;
-use hexabase_core::error::Error;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::page::PageRequest;
 use maud::html;
@@ -13,7 +12,7 @@ use super::{VisibleWorkspace, workspace_for};
 use crate::components::{DangerForm, Link, danger_form, error_summary, page_heading};
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{FormState, Submission, form_to};
+use crate::form::{FormState, Submission, form_to, invalid_entry};
 use crate::pages::{PageContent, Section, workspace_name};
 use crate::response::{PageResult, see_other};
 use crate::urls;
@@ -33,7 +32,7 @@ pub(super) async fn submit(
     let found = workspace_for(&context, org, ws, Action::WorkspaceDelete).await?;
     let deleted = match fields.get("confirm_name") == found.workspace.name.as_str() {
         true => context.platform().workspaces().delete(&context.caller, org, ws, None).await,
-        false => Err(Error::invalid("confirm_name", context.text("danger-wrong-name"))),
+        false => Err(invalid_entry("confirm_name", context.text("danger-wrong-name"))),
     };
     match deleted {
         Ok(_) => {

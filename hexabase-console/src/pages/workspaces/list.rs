@@ -13,12 +13,13 @@ use hexabase_core::plans::PlanCatalog;
 use maud::{Markup, html};
 
 use crate::components::{
-    ButtonKind, Choice, Column, Control, Empty, Field, Link, Row, Table, disabled_button, empty,
+    ButtonKind, Choice, Column, Control, Empty, Field, Link, Row, Table, data, disabled_button, empty,
     empty_by_filter, field, get_form, link_button, name, page_heading, pager, phase_badge, phase_text, table,
 };
 use crate::context::{Context, refusal};
 use crate::pages::filters::{Filters, submit_filters};
 use crate::pages::{PageContent, Section, workspace_name};
+use crate::reasons::status_note;
 use crate::response::PageResult;
 use crate::time::time;
 use crate::urls;
@@ -54,7 +55,7 @@ pub(super) async fn show(
     let facts = ListPage {
         workspaces: workspaces.items,
         plans: &plans,
-        refusal: refusal(&abilities, Action::WorkspaceCreate),
+        refusal: refusal(&context, &abilities, Action::WorkspaceCreate),
         filters,
         next_cursor,
     };
@@ -129,7 +130,7 @@ fn workspaces(context: &Context, org: OrganizationId, facts: &ListPage<'_>) -> M
         };
         let phase = html! {
             (phase_badge(&texts, workspace.status.phase))
-            @if !workspace.status.message.is_empty() { p class="note" { (workspace.status.message) } }
+            @if !workspace.status.message.is_empty() { p class="note" { (status_note(&texts, &workspace.status.reason, &workspace.status.message)) } }
         };
         let plan = facts.plans.find(&workspace.plan_id);
         let region = workspace.region.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -137,8 +138,8 @@ fn workspaces(context: &Context, org: OrganizationId, facts: &ListPage<'_>) -> M
             link,
             phase,
             html! { (name(plan.map_or(workspace.plan_id.as_str(), |plan| &plan.name))) },
-            html! { (workspace.kubernetes_version) },
-            html! { (region) },
+            data(&workspace.kubernetes_version),
+            data(&region),
             time(&texts, workspace.updated_at),
         ]
         .into()

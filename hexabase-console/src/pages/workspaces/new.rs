@@ -78,7 +78,7 @@ async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &
         context.platform().abilities_for(&context.caller, org, None, &[Action::WorkspaceCreate]),
         billing.next_workspace_price(&context.caller, org),
     )?;
-    let refused = refusal(&abilities, Action::WorkspaceCreate);
+    let refused = refusal(&context, &abilities, Action::WorkspaceCreate);
     let facts = NewPage { plans: &plans, refused, price };
     Ok(render(context, status, &membership, &facts, form))
 }

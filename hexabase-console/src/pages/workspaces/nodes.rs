@@ -14,9 +14,9 @@ use maud::{Markup, html};
 use super::{VisibleWorkspace, workspace_with};
 use crate::components::{
     ButtonKind, Column, Control, Field, Table, card, copyable, dialog_link, disabled_button, error_summary,
-    field, form_actions, page_heading, post_form, shell_commands, table,
+    field, form_actions, name, page_heading, post_form, shell_commands, table,
 };
-use crate::context::{Context, refusal};
+use crate::context::{Context, is_possible, refusal};
 use crate::flash::Flash;
 use crate::form::{Fields, FormState, Submission, creating_form};
 use crate::numbers::count;
@@ -49,7 +49,7 @@ impl NodesPage {
     /// Reason why no pool can be created now; `None` if one can.
     fn refusal(&self, context: &Context, found: &VisibleWorkspace) -> Option<String> {
         let has_nodes = self.plan.as_ref().is_none_or(|plan| plan.dedicated_nodes);
-        refusal(&found.abilities, Action::NodePoolCreate)
+        refusal(context, &found.abilities, Action::NodePoolCreate)
             .or_else(|| (!has_nodes).then(|| context.text("nodes-not-in-plan")))
     }
 }
@@ -148,12 +148,12 @@ fn creation(context: &Context, found: &VisibleWorkspace, form: &FormState) -> Ma
 fn pools(context: &Context, found: &VisibleWorkspace, pools: &[PoolState]) -> Markup {
     let texts = context.texts();
     let (org, ws) = (found.workspace.organization_id, found.workspace.id);
-    let may_delete = refusal(&found.abilities, Action::NodePoolsManage).is_none();
+    let may_delete = is_possible(&found.abilities, Action::NodePoolsManage);
     let names = |nodes: &[String]| html! { @for node in nodes { p { (copyable(&texts, node)) } } };
     let row = |PoolState { pool, nodes }: &PoolState| {
         let delete = texts.text("nodes-delete");
         vec![
-            html! { (pool.name) },
+            name(pool.name.as_str()),
             html! { code { (pool.class) } },
             html! { (count(u64::try_from(nodes.assigned.len()).unwrap_or(u64::MAX))) " / " (count(pool.nodes.into())) },
             names(&nodes.assigned),

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
-use hexabase_core::access::Action;
+use hexabase_core::access::{Ability, Action, DenialReason};
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::model::{Plan, StepState as State, Task, TaskKind, TaskState, Workspace};
 use hexabase_core::page::PageRequest;
@@ -11,15 +11,16 @@ use maud::{Markup, html};
 
 use super::{VisibleWorkspace, workspace_with};
 use crate::components::{
-    ButtonKind, Meter, Step, StepState, Tone, card, conditions, copyable, disabled_button, facts, id,
-    link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text, shell_commands,
-    steps,
+    ButtonKind, Meter, Step, StepState, Tone, api_text, card, conditions, copyable, data, disabled_button,
+    facts, id, link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text,
+    shell_commands, steps,
 };
-use crate::context::{Context, refusal};
-use crate::language::Texts;
+use crate::context::Context;
+use crate::language::{Language, Texts};
 use crate::numbers::amount;
 use crate::pages::api_call::api_call;
 use crate::pages::{PageContent, Section, workspace_name};
+use crate::reasons::{denial_text, status_text, wait_text};
 use crate::response::PageResult;
 use crate::time::time;
 use crate::urls;
@@ -91,14 +92,6 @@ fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: O
 /// Buttons of what the user may do; those that are not possible now say why.
 fn actions(texts: &Texts, found: &VisibleWorkspace, topic: &str) -> Markup {
     let (org, ws) = (found.workspace.organization_id, found.workspace.id);
-    let may = |action| {
-        let denied = found.abilities.get(&action);
-        let is_visible = matches!(denied, Some(hexabase_core::access::Ability::Allowed))
-            || refusal(&found.abilities, action).is_some_and(|reason| {
-                reason != hexabase_core::access::DenialReason::InsufficientRole.description()
-            });
-        (is_visible, refusal(&found.abilities, action))
-    };
     let is_suspended = found.workspace.power == hexabase_core::model::Power::Suspended;
     let power = match is_suspended {
         true => (Action::WorkspaceResume, texts.text("workspace-resume"), urls::resume(org, ws)),
@@ -109,13 +102,13 @@ fn actions(texts: &Texts, found: &VisibleWorkspace, topic: &str) -> Markup {
     html! {
         div class="actions" id="workspace-actions" data-live=(topic) {
             @for (action, label, href) in [connect, power, delete] {
-                @let (is_visible, reason) = may(action);
-                @match (is_visible, reason) {
-                    (false, _) => {},
-                    (true, None) => (link_button(ButtonKind::Secondary, &label, &href)),
-                    (true, Some(reason)) => {
-                        (disabled_button(&format!("reason-{}", action.permission().name.replace('.', "-")), &label, &reason))
+                @match found.abilities.get(&action) {
+                    Some(Ability::Allowed) => (link_button(ButtonKind::Secondary, &label, &href)),
+                    Some(Ability::Denied(denial)) if denial.reason != DenialReason::InsufficientRole => {
+                        @let id = format!("reason-{}", action.permission().name.replace('.', "-"));
+                        (disabled_button(&id, &label, &denial_text(texts, denial)))
                     },
+                    _ => {},
                 }
             }
         }
@@ -131,17 +124,26 @@ fn state(texts: &Texts, workspace: &Workspace) -> Markup {
             span class="note" { (texts.text("workspace-since")) " " (time(texts, status.phase_since)) }
         }
         @if let Some((reason, message)) = workspace.imposed_suspension() {
-            (notice(Tone::Warning, reason, &html! { p { (message) } }))
+            (explanation(texts, reason, message))
         } @else if !status.reason.is_empty() {
-            (notice(Tone::Warning, &status.reason, &html! { p { (status.message) } }))
+            (explanation(texts, &status.reason, &status.message))
         }
+    }
+}
+
+/// Reason of a phase in words, with the description of the API, which has details such as messages of the host.
+fn explanation(texts: &Texts, reason: &str, message: &str) -> Markup {
+    let description = html! { p { (api_text(texts, message)) } };
+    match status_text(texts, reason) {
+        Some(title) if texts.language() != Language::English => notice(Tone::Warning, &title, &description),
+        _ => notice(Tone::Warning, reason, &description),
     }
 }
 
 /// Steps of a task.
 fn progress(texts: &Texts, workspace: &Workspace, task: &Task) -> Markup {
     let is_failed = task.state == TaskState::Failed;
-    let waiting = workspace.status.waiting.as_ref().map(|wait| wait_text(texts, wait));
+    let waiting = workspace.status.waiting.as_ref().map(|wait| waiting_text(texts, wait));
     let step = |step: &hexabase_core::model::TaskStep| {
         let state = match step.state {
             State::Waiting => StepState::Waiting,
@@ -150,9 +152,9 @@ fn progress(texts: &Texts, workspace: &Workspace, task: &Task) -> Markup {
             State::Completed => StepState::Completed,
         };
         let detail = match state {
-            StepState::Failed => Some(task.last_error.clone()),
-            StepState::Running if !task.last_error.is_empty() => Some(task.last_error.clone()),
-            StepState::Running => waiting.clone(),
+            StepState::Failed => Some(api_text(texts, &task.last_error)),
+            StepState::Running if !task.last_error.is_empty() => Some(api_text(texts, &task.last_error)),
+            StepState::Running => waiting.as_ref().map(|text| html! { (text) }),
             _ => None,
         };
         Step { label: step_text(texts, &step.name), state, detail, at: step.at }
@@ -165,13 +167,13 @@ fn progress(texts: &Texts, workspace: &Workspace, task: &Task) -> Markup {
                 " · " (texts.text_with("task-attempts", &[("count", u64::from(task.attempts).into())]))
             }
         }
-        @if is_failed { (notice(Tone::Bad, &texts.text("task-failed"), &html! { p { (task.last_error) } })) }
+        @if is_failed { (notice(Tone::Bad, &texts.text("task-failed"), &html! { p { (api_text(texts, &task.last_error)) } })) }
         (steps(texts, &shown))
     }
 }
 
-fn wait_text(texts: &Texts, wait: &hexabase_core::model::OngoingWait) -> String {
-    texts.text_with("workspace-waiting", &[("reason", wait.reason.description().into())])
+fn waiting_text(texts: &Texts, wait: &hexabase_core::model::OngoingWait) -> String {
+    texts.text_with("workspace-waiting", &[("reason", (&wait_text(texts, wait.reason)).into())])
 }
 
 /// Name of an operation.
@@ -201,12 +203,12 @@ fn about(texts: &Texts, workspace: &Workspace, plan: Option<&Plan>) -> Markup {
     let mut about = vec![
         (texts.text("field-name"), html! { code { (workspace.name) } }),
         (texts.text("field-plan"), html! { (name(plan)) }),
-        (texts.text("field-version"), html! { (workspace.kubernetes_version) }),
+        (texts.text("field-version"), data(&workspace.kubernetes_version)),
         (texts.text("field-created"), time(texts, workspace.created_at)),
         (texts.text("field-id"), id(texts, &workspace.id.to_string())),
     ];
     if let Some(region) = &workspace.region {
-        about.push((texts.text("field-region"), html! { (region) }));
+        about.push((texts.text("field-region"), data(region)));
     }
     if let Some(endpoint) = &workspace.status.api_endpoint {
         about.push((texts.text("field-endpoint"), copyable(texts, endpoint)));

@@ -105,7 +105,7 @@ fn page(
         (page_heading(&html! { (title) }, None, None))
         (error_summary(&texts, &form.summary(&[])))
         p { (about) }
-        @match refusal(&found.abilities, action_of(power)) {
+        @match refusal(&context, &found.abilities, action_of(power)) {
             Some(reason) => (disabled_button("power-reason", &title, &reason)),
             None => (post_form(&target, &form_actions(&texts, ButtonKind::Primary, &title, &urls::workspace(org, ws)))),
         }

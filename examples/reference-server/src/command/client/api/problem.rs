@@ -58,7 +58,7 @@ pub(super) fn into_error(
 
 impl FieldError {
     fn into_violation(self) -> Violation {
-        Violation { field: self.field, message: self.message }
+        Violation::new(self.field, self.message)
     }
 }
 
