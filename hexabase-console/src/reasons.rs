@@ -18,7 +18,9 @@ pub(crate) fn denial_text(texts: &Texts, denial: &Denial) -> String {
     match denial.reason {
         // The error of this code is about a backend.
         DenialReason::Unavailable if texts.language() == Language::English => denial.message.clone(),
-        reason if texts.language() == Language::English => error_text(*texts, reason.as_str(), &denial.message),
+        reason if texts.language() == Language::English => {
+            error_text(*texts, reason.as_str(), &denial.message)
+        }
         DenialReason::InsufficientRole => texts.text("denial-role"),
         DenialReason::InsufficientScope => texts.text("denial-scope"),
         DenialReason::ServiceAccount => texts.text("denial-service-account"),

@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod billing;
 mod budget;
+mod crawl;
 mod entries;
 mod forms;
 mod journey;
