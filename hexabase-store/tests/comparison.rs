@@ -1,6 +1,5 @@
 //! Comparison of the SQL schema with the rules of records: SQLite and the store in memory over random changesets.
 #![cfg(feature = "sqlite")]
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hexabase_core::conformance::comparison::{Step, content, results};
 use hexabase_core::store::MemoryStore;
