@@ -34,7 +34,7 @@ struct PolicyReportView {
     collected_at: Option<Timestamp>,
     /// `true` if there were more findings than the 500 that a report contains, or more reports than a worker reads.
     truncated: bool,
-    /// Findings, sorted by namespace, kind and name.
+    /// Findings in the namespaces whose pod logs the caller may read, sorted by namespace, kind and name.
     items: Vec<PolicyFindingView>,
 }
 
@@ -96,10 +96,11 @@ impl From<Option<PolicyReport>> for PolicyReportView {
 /// List the policy violations of a workspace
 ///
 /// Workers read the PolicyReports about objects of the workspace on the host, at most every five minutes. Objects of its control
-/// plane are left out.
+/// plane are left out. Members of its groups see the findings in the projects whose pod logs they may read; a role in the
+/// workspace as a whole that allows `get pods/log` shows those of all namespaces.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/policy-reports", tag = "Workspaces",
     params(WorkspacePath), responses((status = 200, body = PolicyReportView), Problems),
-    extensions(("x-hexabase-action" = json!("projects.read"))))]
+    extensions(("x-hexabase-action" = json!("cluster.access"))))]
 async fn get(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

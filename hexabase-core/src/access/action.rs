@@ -141,7 +141,7 @@ actions! {
     AlertRulesManage = "alert_rules.manage", Workspace, ADMIN_ROLES, ProjectAdmin, WorkspacesWrite;
     /// Retry a failed task.
     TaskRetry = "task.retry", Workspace, ADMIN_ROLES, Admin, WorkspacesWrite;
-    /// Request a kubeconfig or a token for the tenant cluster.
+    /// Request a kubeconfig or a token for the tenant cluster, and read the policy report of one's projects.
     ClusterAccess = "cluster.access", Workspace, NO_ROLES, Member, ClusterAccess;
     /// Read and follow the logs of the pods in a project, or in the workspace as a whole.
     LogsRead = "logs.read", Workspace, NO_ROLES, PodLogs, ClusterAccess;

@@ -4,7 +4,7 @@ use axum::extract::RawQuery;
 use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_core::access::Action;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::metrics::{HealthCondition, Metric};
 use hexabase_core::model::{PolicyReport, Project};
@@ -50,7 +50,11 @@ pub(super) async fn show(
     let selection = Selection::of(&Filters::new(query.as_deref().unwrap_or_default()))?;
     let (projects, _) = context.platform().projects().all(&context.caller, org, ws).await?;
     let health = part(context.platform().metrics().health(&context.caller, org, ws).await)?;
-    let policies = context.platform().policy_reports().get(&context.caller, org, ws).await?;
+    let policies = match context.platform().policy_reports().get(&context.caller, org, ws).await {
+        // A role in the organization alone shows no objects of the cluster.
+        Err(error) if error.kind() == ErrorKind::Forbidden => None,
+        read => read?,
+    };
     let mut found =
         UsagePage { place, projects, selection, health, policies, charts: Vec::new(), failure: None };
     if found.health.is_ok() {

@@ -1,18 +1,20 @@
-//! Violations of policies of the host: collected by workers, for the members of the workspace.
+//! Violations of policies of the host: collected by workers, for members with a role in the namespace.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{START_UP, Setup};
+use crate::changeset::Changeset;
 use crate::clock::{Clock as _, ManualClock};
 use crate::desired::TenantTarget;
 use crate::error::ErrorKind;
 use crate::fixture;
-use crate::model::{PolicyFinding, PolicyFindings, PolicyResult};
-use crate::name::HostClusterName;
+use crate::model::{OrganizationRole, PolicyFinding, PolicyFindings, PolicyResult, PresetRole, RoleRef};
+use crate::name::{GroupName, HostClusterName, ProjectName};
 use crate::placement::HostCluster;
-use crate::platform::Platform;
+use crate::platform::{Caller, CreateAssignment, CreateGroup, CreateProject, Platform};
 use crate::provisioner::{Fleet, MemoryProvisioner};
+use crate::quota::Quota;
 
 fn finding(name: &str) -> PolicyFinding {
     PolicyFinding {
@@ -25,6 +27,10 @@ fn finding(name: &str) -> PolicyFinding {
         message: "another registry".to_owned(),
         evaluated_at: None,
     }
+}
+
+fn in_namespace(namespace: &str) -> PolicyFinding {
+    PolicyFinding { namespace: namespace.to_owned(), ..finding("a") }
 }
 
 fn found(names: &[&str]) -> PolicyFindings {
@@ -72,4 +78,52 @@ async fn workers_collect_the_findings_of_a_workspace_for_its_members() {
     setup.create_organization(&eve, "evil").await;
     let foreign = setup.platform.policy_reports().get(&eve, organization, workspace).await;
     assert_eq!(foreign.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn findings_are_for_members_with_a_role_in_their_project_only() {
+    let setup = Setup::new();
+    let platform = &setup.platform;
+    let ann = setup.sign_in("ann").await;
+    let organization = setup.create_organization(&ann, "acme").await.id;
+    let workspace = setup.create_workspace(&ann, organization, "dev", "small").await.unwrap();
+    let project = async |name: &str| {
+        let name = ProjectName::parse(name).unwrap();
+        let command = CreateProject { name, display_name: None, parent_id: None, quota: Quota::new() };
+        platform.projects().create(&ann, organization, workspace, &command).await.unwrap().value.0.id
+    };
+    let (web, _) = (project("web").await, project("shop").await);
+    let group = CreateGroup { name: GroupName::parse("viewers").unwrap(), parent_id: None };
+    let group = platform.groups().create(&ann, organization, workspace, &group).await.unwrap().value.id;
+    let role = RoleRef::Preset(PresetRole::ProjectViewer);
+    let assignment = CreateAssignment { group_id: group, role };
+    platform.roles().assign(&ann, (organization, workspace, Some(web)), &assignment).await.unwrap();
+    for (name, role) in [
+        ("bob", OrganizationRole::Member),
+        ("bill", OrganizationRole::Billing),
+        ("abe", OrganizationRole::Admin),
+    ] {
+        let user = setup.sign_in(name).await.principal.user_id;
+        let member = Changeset::new().insert(fixture::member(organization, user, role));
+        platform.inner().commit(member).await.unwrap();
+    }
+    let bob = setup.sign_in("bob").await;
+    platform.groups().add_member(&ann, organization, workspace, group, bob.principal.user_id).await.unwrap();
+
+    let items = ["kube-system", "shop", "web"].map(in_namespace).to_vec();
+    let findings = PolicyFindings { items: items.clone(), truncated: false };
+    setup.provisioner.set_policy_findings(&TenantTarget::by_id(organization, workspace), findings);
+    for _ in 0..10 {
+        setup.run_worker(Duration::from_secs(60)).await;
+    }
+    let read = async |caller: &Caller| {
+        let report = platform.policy_reports().get(caller, organization, workspace).await;
+        report.map(|report| report.unwrap().findings)
+    };
+    assert_eq!(read(&ann).await.unwrap(), items, "an administrator of the workspace");
+    assert_eq!(read(&bob).await.unwrap(), [in_namespace("web")], "a viewer of one project");
+    for name in ["bill", "abe"] {
+        let error = read(&setup.sign_in(name).await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{name}: a role in the organization alone");
+    }
 }
