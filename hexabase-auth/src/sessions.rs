@@ -335,8 +335,9 @@ impl Sessions<'_> {
         if self.has_recent_authentication(principal).await? {
             return Ok(());
         }
-        let message =
-            "this requires a sign-in during the last ten minutes; sign in again, then repeat the request";
+        let message = "this requires a sign-in during the last ten minutes; sign in at \
+                       /auth/login/{provider}?prompt=login, start a new session in that browser, such as by hexabase login, then \
+                       repeat the request";
         Err(Error::conflict("reauthentication_required", message))
     }
 

@@ -399,11 +399,7 @@ impl OidcIssuer<'_> {
             redirect_uri: request.redirect_uri.clone(),
             code_challenge: request.code_challenge,
             nonce: request.nonce,
-            user: AuthenticatedUser {
-                user_id: session.user_id,
-                provider: session.provider.clone(),
-                auth_time: session.auth_time(),
-            },
+            user: AuthenticatedUser::of(session),
             scope: request.scope,
             state: CodeState::Unused,
         };

@@ -184,12 +184,10 @@ impl OidcIssuer<'_> {
         let (key, expected, pending) = self.find_pending(user_code, session.user_id).await?;
         let client = self.find_client(&pending.client_id).ok_or_else(code_not_found)?;
         self.device_access(&client, browser).await?;
-        let user = AuthenticatedUser {
-            user_id: session.user_id,
-            provider: session.provider.clone(),
-            auth_time: session.auth_time(),
-        };
-        let decision = Some(if approved { DeviceDecision::Approved(user) } else { DeviceDecision::Denied });
+        let decision = Some(match approved {
+            true => DeviceDecision::Approved(AuthenticatedUser::of(session)),
+            false => DeviceDecision::Denied,
+        });
         let ttl = until(self.0.platform.clock().now(), pending.expires_at);
         let decided = self.0.seal(SEAL_PURPOSE, &PendingAuthorization { decision, ..pending })?;
         match self.0.platform.ephemeral().compare_and_set(&key, &expected, &decided, ttl).await? {

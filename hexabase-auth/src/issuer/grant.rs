@@ -33,7 +33,22 @@ const SEAL_PURPOSE: &str = "authorization code";
 pub(super) struct AuthenticatedUser {
     pub(super) user_id: UserId,
     pub(super) provider: ProviderName,
+    /// Time of the authentication, at the latest.
     pub(super) auth_time: Timestamp,
+    /// Time of the authentication, if the sign-in provider proved it; see [`Session::authenticated_at`].
+    pub(super) authenticated_at: Option<Timestamp>,
+}
+
+impl AuthenticatedUser {
+    /// Returns the user of a browser's session.
+    pub(super) fn of(session: &Session) -> Self {
+        Self {
+            user_id: session.user_id,
+            provider: session.provider.clone(),
+            auth_time: session.auth_time(),
+            authenticated_at: session.authenticated_at,
+        }
+    }
 }
 
 /// Maximum number of attempts to change the state of a code that concurrent requests change.
@@ -218,6 +233,7 @@ impl OidcIssuer<'_> {
                 scope: scope.to_owned(),
                 auth_time: user.auth_time,
             }),
+            authenticated_at: user.authenticated_at,
             ..self.0.sessions().new_session(user.user_id, &user.provider, origin)
         };
         self.0.sessions().begin(&session, SecurityEventKind::ClientAuthorized, origin).await?;

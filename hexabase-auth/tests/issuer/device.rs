@@ -128,3 +128,25 @@ async fn device_authorizations_of_all_callers_are_rate_limited() {
     assert_eq!(error.error, "temporarily_unavailable");
     assert_eq!(env.ephemeral.stored_bytes(), before);
 }
+
+#[tokio::test]
+async fn a_session_of_a_client_has_the_time_of_the_authentication_if_that_is_known() {
+    let env = TestEnv::new().await;
+    let mut ann = env.browser("ann@example.com").await;
+    assert!(ann.session.authenticated_at.is_some());
+    for is_known in [true, false] {
+        if !is_known {
+            // The provider may have asked for nothing at the sign-in.
+            ann.session.authenticated_at = None;
+        }
+        let of_code = env.tokens("hexabase", &ann).await;
+        let device = start_device(&env, "hexabase").await;
+        env.auth.issuer().submit_device_consent(&device.user_code, true, &ann).await.unwrap();
+        let of_device = poll(&env, "hexabase", &device).await.unwrap();
+        for tokens in [of_code, of_device] {
+            let caller = env.auth.authenticate_bearer(&tokens.access_token).await.unwrap();
+            let is_recent = env.auth.sessions().has_recent_authentication(&caller).await.unwrap();
+            assert_eq!(is_recent, is_known);
+        }
+    }
+}
