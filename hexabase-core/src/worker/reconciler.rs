@@ -10,14 +10,14 @@ use crate::access::{GroupTree, expire_retired_group_names};
 use crate::changeset::{Changeset, Precondition, RecordKey};
 use crate::clock::until;
 use crate::desired;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle::{self, Assessment, Intent, Operation, Progress, ReconcileOutcome};
-use crate::model::{EventKind, Phase, Workspace, WorkspaceState, due_gitops_tools};
+use crate::model::{EventKind, Phase, Wait, WaitReason, Workspace, WorkspaceState, due_gitops_tools};
 use crate::name::GroupName;
 use crate::platform::{Platform, PlatformInner};
-use crate::provisioner::{Applied, ClusterProvisioner};
+use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, Observation};
 use crate::store::Lease;
 use crate::telemetry::{self, Reconciled};
 
@@ -123,13 +123,22 @@ impl<'a> Reconciler<'a> {
         outcome: &mut ReconcileOutcome,
     ) -> Result<()> {
         let provisioner = self.0.provisioner(&state.workspace.host_cluster).await?;
-        if lifecycle::intent(&state.workspace) == Intent::Run {
+        let intent = lifecycle::intent(&state.workspace);
+        if intent == Intent::Run {
             let desired = self.desired(state).await?;
             return self.converge(state, &desired, &*provisioner, outcome).await;
         }
         // The desired state is not needed for a suspension or deletion: the plan may have been removed.
         let target = desired::TenantTarget::of(&state.workspace);
-        let observation = outcome.observation.insert(provisioner.observe(&target).await?);
+        let observation = match provisioner.observe(&target).await {
+            // A deletion does not need permissions in the namespace, which may be lost.
+            Err(error) if intent == Intent::Remove && error.kind() == ErrorKind::Forbidden => {
+                tracing::debug!(%error, "the host rejected the observation; deleting the cluster nevertheless");
+                Observation::of(ControlPlaneState::Starting(Wait::new(WaitReason::PermissionsPending)))
+            }
+            observed => observed?,
+        };
+        let observation = outcome.observation.insert(observation);
         let operation = lifecycle::next_operation(&state.workspace, &observation.control_plane);
         let operated = match operation {
             Operation::Suspend => provisioner.suspend(&target, self.0.now()).await,

@@ -16,7 +16,7 @@ use super::fast_path::digest;
 use super::host_cache::metadata::Digest;
 use super::metrics_token::{delete_obsolete_objects, is_metrics_object, token_drift};
 use super::observe::{is_rolled_out, project_usage};
-use super::pass::{Pass, TenantAccess, is_busy, try_join_bounded};
+use super::pass::{Pass, TenantAccess, TenantConnection, is_busy, try_join_bounded};
 use super::plan::{HostPlan, TenantObjects, TenantPlan, plan_host, plan_tenant};
 use super::{Namespace, VClusterProvisioner, foreign_namespace_error};
 use crate::api_server::ApiServer;
@@ -125,7 +125,8 @@ impl Pass<'_> {
         if !cache.is_applied(name, digest) {
             return Ok(false);
         }
-        Ok(cache.metadata.is_starting(name) || self.client().await?.is_none())
+        Ok(cache.metadata.is_starting(name)
+            || matches!(self.connection().await?, TenantConnection::NoKubeconfig))
     }
 }
 
@@ -206,12 +207,12 @@ impl VClusterProvisioner {
             observation.project_usage = project_usage(compared.found.quotas(), &config.labels);
         }
         *drift = Some(comparison.drift);
-        match namespace {
-            Namespace::Owned => {}
-            // Existing tenants still receive changes, such as revocations of access.
-            Namespace::Absent => self.require_host_setup().await?,
-            Namespace::Foreign => return Err(foreign_namespace_error(&desired.target)),
-            Namespace::Terminating => return Err(Error::unavailable("the namespace is terminating")),
+        // Existing tenants still receive changes, such as revocations of access.
+        if namespace == Namespace::Absent {
+            self.require_host_setup().await?;
+        }
+        if namespace == Namespace::Terminating {
+            return Err(Error::unavailable("the namespace is terminating"));
         }
         let host = comparison.host;
         let replaces_pods = host.replaces_pods();

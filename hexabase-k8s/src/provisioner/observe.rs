@@ -12,7 +12,7 @@ use kube::api::ListParams;
 use serde_json::Value;
 
 use super::host_cache::TenantClient;
-use super::pass::{Pass, TenantAccess};
+use super::pass::{Pass, TenantAccess, TenantConnection};
 use super::pods::{cause, is_scheduled, state_of_pod, state_of_rejected_pod};
 use super::suspend::{StatefulSets, replicas};
 use super::{Namespace, VClusterProvisioner, text};
@@ -119,9 +119,11 @@ impl Pass<'_> {
             let replaced = Observation::of(starting(WaitReason::RollingOut)).will_notify();
             return Ok(Observation { usage, ..replaced });
         }
-        let observation = match self.client().await? {
-            Some(client) => self.observe_tenant(client).await?,
-            None => Observation::of(starting(WaitReason::KubeconfigPending)),
+        let observation = match self.connection().await? {
+            TenantConnection::Usable(client) => self.observe_tenant(client).await?,
+            TenantConnection::Unusable | TenantConnection::NoKubeconfig => {
+                Observation::of(starting(WaitReason::KubeconfigPending))
+            }
         };
         Ok(Observation { usage, ..observation })
     }

@@ -42,9 +42,18 @@ const TENANT_KINDS: [Kind; 8] = [
 #[derive(Debug, Clone)]
 pub(super) enum TenantAccess {
     Ready(ApiServer),
-    /// The tenant is suspended, or did not respond recently.
+    /// The tenant is suspended, did not respond recently, or has an unusable kubeconfig.
     Unavailable,
     /// The control plane has not written its kubeconfig Secret.
+    NoKubeconfig,
+}
+
+/// Connection to a tenant API server, by the kubeconfig Secret that the control plane wrote.
+#[derive(Debug, Clone)]
+pub(super) enum TenantConnection {
+    Usable(TenantClient),
+    /// The control plane is not trusted to write a usable kubeconfig: this must not prevent any change on the host.
+    Unusable,
     NoKubeconfig,
 }
 
@@ -63,7 +72,7 @@ pub(super) struct Pass<'a> {
     read_kinds: BTreeSet<Kind>,
     /// Metadata of the control plane's Secrets.
     secrets: Option<Vec<Value>>,
-    client: Option<Option<TenantClient>>,
+    connection: Option<TenantConnection>,
 }
 
 impl<'a> Pass<'a> {
@@ -78,7 +87,7 @@ impl<'a> Pass<'a> {
             host: Objects::new(),
             read_kinds: BTreeSet::new(),
             secrets: None,
-            client: None,
+            connection: None,
         }
     }
 
@@ -180,26 +189,43 @@ impl<'a> Pass<'a> {
         secret_versions(self.secrets.as_deref().unwrap_or_default())
     }
 
-    /// Returns a client of the tenant API server, or `None` while there is no kubeconfig Secret.
-    pub(super) async fn client(&mut self) -> Result<Option<TenantClient>> {
-        if let Some(known) = &self.client {
+    /// Returns the connection to the tenant API server.
+    ///
+    /// # Errors
+    /// Those of the host only.
+    pub(super) async fn connection(&mut self) -> Result<TenantConnection> {
+        if let Some(known) = &self.connection {
             return Ok(known.clone());
         }
         let (provisioner, target) = (self.provisioner, self.target);
         let name = format!("vc-{}", target.name);
         let is_kubeconfig = |secret: &&Value| text(secret, "/metadata/name") == name;
         let version = self.secrets().await?.iter().find(is_kubeconfig).map(version_of);
-        let client = match version {
-            None => None,
+        let connection = match version {
+            None => TenantConnection::NoKubeconfig,
             Some(version) => match provisioner.cache.client(&target.name, &version) {
-                None => provisioner.connect(target).await?,
-                known => known,
+                Some(known) => TenantConnection::Usable(known),
+                None => self.connect().await?,
             },
         };
-        if client.is_some() {
+        if !matches!(connection, TenantConnection::NoKubeconfig) {
             provisioner.cache.record_kubeconfig(&target.name);
         }
-        Ok(self.client.insert(client).clone())
+        Ok(self.connection.insert(connection).clone())
+    }
+
+    async fn connect(&self) -> Result<TenantConnection> {
+        let Some(secret) = self.provisioner.admin_secret(self.target).await? else {
+            return Ok(TenantConnection::NoKubeconfig);
+        };
+        Ok(match self.provisioner.connect_with(self.target, &secret).await {
+            Ok(Some(client)) => TenantConnection::Usable(client),
+            Ok(None) => TenantConnection::NoKubeconfig,
+            Err(error) => {
+                tracing::warn!(%error, cluster = %self.target.name, "connecting to a tenant failed: unusable kubeconfig Secret; retrying at the next reconcile");
+                TenantConnection::Unusable
+            }
+        })
     }
 
     /// Returns the access to the tenant API server.
@@ -209,9 +235,10 @@ impl<'a> Pass<'a> {
         if !is_running || self.provisioner.cache.is_unresponsive(name) {
             return Ok(TenantAccess::Unavailable);
         }
-        Ok(match self.client().await? {
-            Some(client) => TenantAccess::Ready(client.api),
-            None => TenantAccess::NoKubeconfig,
+        Ok(match self.connection().await? {
+            TenantConnection::Usable(client) => TenantAccess::Ready(client.api),
+            TenantConnection::Unusable => TenantAccess::Unavailable,
+            TenantConnection::NoKubeconfig => TenantAccess::NoKubeconfig,
         })
     }
 

@@ -12,6 +12,7 @@ mod load_balancer;
 mod nodes;
 mod one_pass;
 mod policy_reports;
+mod reconciler;
 mod replicas;
 mod required_host_setup;
 mod rollout;

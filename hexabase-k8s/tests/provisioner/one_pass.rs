@@ -209,7 +209,7 @@ impl Recorded {
     }
 }
 
-async fn merge(client: &Client, object_path: &str, patch: &Value) {
+pub(crate) async fn merge(client: &Client, object_path: &str, patch: &Value) {
     let request = http::Request::patch(object_path).header("content-type", "application/merge-patch+json");
     let response = client.send(request.body(Body::from(patch.to_string().into_bytes())).unwrap()).await;
     assert_eq!(response.unwrap().status(), 200, "{object_path}");
