@@ -23,10 +23,10 @@ pub(crate) fn old_program(folder: &Path) -> Command {
     }
 }
 
-/// Returns a command that runs a file in a folder, without `HEXABASE_` variables and `KUBECONFIG`.
 /// Beginnings of the names of variables that change the behaviour of the program.
 const FOREIGN: [&str; 3] = ["HEXABASE_", "KUBECONFIG", "ACTIONS_ID_TOKEN_"];
 
+/// Returns a command that runs a file in a folder, without the variables of [`FOREIGN`].
 fn program_of(folder: &Path, file: &Path) -> Command {
     let mut command = Command::new(file);
     let variables =

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hexabase_test_servers::{check_alertmanager_config, check_prometheus_config};
 use regex_lite::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{read, read_yaml, repository, rules};
 
@@ -22,13 +22,39 @@ fn the_configurations_are_valid() {
         rules().iter().filter_map(|rule| Some(rule["alert"].as_str()?.to_owned())).collect();
     let findings = read(&repository().join("deploy/falco/falcosidekick.yaml"));
     let finding = Regex::new("extralabels: alertname:([A-Za-z]+)").unwrap();
-    known.insert(finding.captures(&findings).unwrap()[1].to_owned());
+    let finding = finding.captures(&findings).unwrap()[1].to_owned();
+    let config = read_yaml(&folder.join("alertmanager.yml"));
+    let routes = config["route"]["routes"].as_array().unwrap();
+    let of_findings = json!([format!("alertname = \"{finding}\"")]);
+    let route = routes.iter().find(|route| route["matchers"] == of_findings).unwrap();
+    assert_eq!(route["receiver"], "operators", "findings of Falco are for operators");
+    known.insert(finding);
     let text = read(&folder.join("alertmanager.yml"));
     let named: Vec<_> = Regex::new("alertname = \"([A-Za-z]+)\"").unwrap().captures_iter(&text).collect();
     assert!(named.len() > 5);
     for found in named {
         assert!(known.contains(&found[1]), "no alert {}", &found[1]);
     }
+}
+
+#[test]
+fn the_documented_route_of_findings_to_a_tenant_excludes_those_of_operators() {
+    let documentation = read(&repository().join("docs/security-hardening.md"));
+    let tags = Regex::new("tags =~ \"([^\"]+)\"").unwrap().captures(&documentation).unwrap()[1].to_owned();
+    // Alertmanager anchors the expression.
+    let tags = Regex::new(&format!("^(?:{tags})$")).unwrap();
+    let rules = read_yaml(&repository().join("deploy/falco/rules.yaml"));
+    let (mut for_tenants, mut for_operators) = (0, 0);
+    for rule in rules.as_array().unwrap().iter().filter(|rule| rule["rule"].is_string()) {
+        // falcosidekick joins the sorted tags in a label.
+        let mut names: Vec<&str> =
+            rule["tags"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        names.sort_unstable();
+        let is_for_tenant = names.contains(&"tenant");
+        assert_eq!(tags.is_match(&names.join(",")), is_for_tenant, "{names:?}");
+        *(if is_for_tenant { &mut for_tenants } else { &mut for_operators }) += 1;
+    }
+    assert!(for_tenants > 0 && for_operators > 0);
 }
 
 #[test]
