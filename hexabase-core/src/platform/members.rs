@@ -121,8 +121,9 @@ impl Members<'_> {
                 let entry = self.0.audit(caller, organization, "member.remove", resource, &before, ());
                 let changeset = Changeset::new()
                     .organization(root, self.0.now())
-                    .write(Write::LeaveGroups(organization, user))
+                    // The deletion waits for commits that require the member; leaving sees what they added.
                     .delete(RecordKey::Member(organization, user))
+                    .write(Write::LeaveGroups(organization, user))
                     .audit(entry);
                 Ok((changeset, ()))
             })

@@ -180,8 +180,9 @@ impl ServiceAccounts<'_> {
                     self.0.audit(caller, organization, "service_account.delete", resource, &account, ());
                 let changeset = Changeset::new()
                     .organization(root, self.0.now())
-                    .write(Write::LeaveGroups(organization, id))
+                    // The deletion waits for commits that require the member; leaving sees what they added.
                     .delete(RecordKey::Member(organization, id))
+                    .write(Write::LeaveGroups(organization, id))
                     .delete(RecordKey::ServiceAccount(organization, id))
                     .delete(RecordKey::User(id))
                     .audit(entry);

@@ -112,8 +112,13 @@ impl Step {
 /// Returns the steps of a changeset.
 pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
     let Changeset { mut preconditions, mut writes, audit, messages, idempotency } = changeset;
-    // The change of the plans comes first: it waits for the commits that began to use a plan.
-    preconditions.sort_by_key(|precondition| matches!(precondition, Precondition::PlanUnused(..)));
+    preconditions.sort_by_key(|precondition| match precondition {
+        // Before the workspaces, in the order in which the removal of a member locks them.
+        Precondition::Member(..) => 0,
+        // The change of the plans comes before it: it waits for the commits that began to use a plan.
+        Precondition::PlanUnused(..) => 2,
+        _ => 1,
+    });
     let mut steps = Vec::with_capacity(preconditions.len() + writes.len() + audit.len() + messages.len() + 2);
     for precondition in preconditions {
         steps.push(precondition_step(precondition, &mut writes)?);

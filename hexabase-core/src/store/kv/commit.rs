@@ -92,7 +92,10 @@ impl<V: View> Transaction<V> {
                 plans::uses(self).await?.get(plan).is_none_or(|used| !used.has(users))
             }
             Precondition::Member(org, user) => {
-                self.record_item(&RecordKey::Member(*org, *user)).await?.is_some()
+                // The commit begins to depend on the member: a concurrent removal must see what it adds.
+                let member = RecordKey::Member(*org, *user);
+                self.increment_revision(&member).await?;
+                self.record_item(&member).await?.is_some()
             }
             Precondition::Lease(name, token) => {
                 self.lease(name).await?.is_some_and(|lease| lease.token == *token)
@@ -154,6 +157,8 @@ impl<V: View> Transaction<V> {
     }
 
     async fn leave_groups(&mut self, org: OrganizationId, user: UserId) -> Result<()> {
+        // Commits that add the member to a group count as changes of the member.
+        self.revision(&RecordKey::Member(org, user)).await?;
         let entries = self.cursor(Membership::BY_USER.key(&[&org, &user]));
         let memberships = entries.collect(usize::MAX, |item| item.pointer().cloned()).await?;
         let mut last = None;

@@ -13,7 +13,7 @@ use crate::changeset::{Changeset, Precondition, RecordKey, Write};
 use crate::error::ErrorKind;
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
-use crate::model::{AlertRule, Membership, OrganizationRole, PlanUsers, Session};
+use crate::model::{AlertRule, Group, Membership, OrganizationRole, PlanUsers, Session};
 use crate::name::ProviderName;
 use crate::store::{
     AccessStore as _, AlertStore as _, Commit as _, CredentialStore as _, LeaseStore as _, PlanStore as _,
@@ -170,6 +170,15 @@ async fn a_record_that_is_added_while_its_owner_is_deleted_is_deleted_too() {
     commit_after(&store, added, Changeset::new().delete(key)).await.unwrap();
     assert_eq!(store.count_alert_rules(acme(), dev()).await.unwrap(), 0);
 
+    // An owner may have a larger key than what it owns.
+    let mut names = ["one", "two"];
+    names.sort_by_key(|name| id::<GroupId>(name));
+    let [child, parent] = names;
+    let groups = Changeset::new().insert(fixture::group(child)).insert(fixture::group(parent));
+    store.commit(groups).await.unwrap();
+    let moved = Group { parent_id: Some(id(parent)), ..fixture::group(child) };
+    store.commit(Changeset::new().update(moved)).await.unwrap();
+
     let added = Changeset::new().insert(membership("staff"));
     commit_after(&store, added, Changeset::new().delete(RecordKey::Workspace(acme(), dev()))).await.unwrap();
     assert_eq!(store.list_groups_of(acme(), dev(), id("owner")).await.unwrap(), Vec::<GroupId>::new());
@@ -181,6 +190,37 @@ async fn a_record_that_is_added_while_its_owner_is_deleted_is_deleted_too() {
         .insert(fixture::member(acme(), id("owner"), OrganizationRole::Owner));
     unchanged.commit(same).await.unwrap();
     assert_eq!(rest, unchanged.space.0.lock().unwrap().len(), "nothing of the workspace is left");
+}
+
+/// Changeset that adds the owner of the organization to a group, provided that they are a member.
+fn join(group: &str) -> Changeset {
+    Changeset::new().precondition(Precondition::Member(acme(), id("owner"))).insert(membership(group))
+}
+
+#[tokio::test]
+async fn a_member_who_joins_a_group_during_the_removal_leaves_it() {
+    let member = RecordKey::Member(acme(), id("owner"));
+    let leave = || Changeset::new().write(Write::LeaveGroups(acme(), id("owner")));
+    for remove in
+        [leave().delete(member.clone()), Changeset::new().delete(member).write(leave().writes[0].clone())]
+    {
+        let store = populated(Changeset::new()).await;
+        commit_after(&store, join("staff"), remove).await.unwrap();
+        assert_eq!(store.list_groups_of(acme(), dev(), id("owner")).await.unwrap(), Vec::<GroupId>::new());
+    }
+    // Also without the removal of the member, from all groups.
+    let other = Changeset::new().insert(fixture::group("ops")).insert(membership("ops"));
+    let store = populated(other).await;
+    commit_after(&store, join("staff"), leave()).await.unwrap();
+    assert_eq!(store.list_groups_of(acme(), dev(), id("owner")).await.unwrap(), Vec::<GroupId>::new());
+}
+
+#[tokio::test]
+async fn a_member_who_is_removed_in_the_meantime_does_not_join_a_group() {
+    let store = populated(Changeset::new()).await;
+    let member = RecordKey::Member(acme(), id("owner"));
+    let error = commit_after(&store, Changeset::new().delete(member), join("staff")).await.unwrap_err();
+    assert!(error.is_version_conflict(), "{error}");
 }
 
 #[tokio::test]

@@ -149,13 +149,15 @@ impl<V: View> Transaction<V> {
         if !self.exists(key).await? {
             return Err(Error::not_found(key.noun()));
         }
-        for key in self.with_owned(key).await?.iter().rev() {
+        let deleted = self.with_owned(key).await?;
+        for key in deleted.iter().rev() {
             // A record with two owners among the deleted ones was found twice.
             if let Some(record) = self.record(key).await? {
                 self.replace(key, Some(record), None).await?;
             }
-            self.remove(Section::Revision.of(key));
         }
+        // Last, because the deletion of a record counts as a change of its owners, which may be deleted before it.
+        deleted.iter().for_each(|key| self.remove(Section::Revision.of(key)));
         Ok(())
     }
 

@@ -37,11 +37,12 @@ pub(crate) trait Space: fmt::Debug + Send + Sync + 'static {
         async { Ok(Transaction::new(self.view().await?)) }
     }
 
-    /// Applies the changes of a transaction; `false` if another process has intervened.
+    /// Applies the changes of a transaction; `false` if another process has intervened. A transaction without changes
+    /// needs no batch: it has read one view, whatever another process does later.
     fn finish(&self, transaction: Transaction<Self::View>) -> impl Future<Output = Result<bool>> + Send {
         async {
             let (reads, writes) = transaction.into_changes();
-            match reads.is_empty() && writes.is_empty() {
+            match writes.is_empty() {
                 true => Ok(true),
                 false => self.apply(reads, writes).await,
             }
