@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 /// Traits whose implementations need a conformance suite, and the macros that run the suites.
-const SUITES: [(&str, &str); 10] = [
+const SUITES: [(&str, &str); 11] = [
     ("Commit", "tenant_store_conformance!("),
+    ("KeyValueStore", "key_value_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
     ("ClusterProvisioner", "cluster_provisioner_conformance!("),

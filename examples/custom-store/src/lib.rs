@@ -1,8 +1,9 @@
 //! The system of record of Hexabase in one file, over the embedded key-value store redb.
 //!
 //! This is all that a key-value store needs for Hexabase: snapshots with reads and scans, and conditional batches.
-//! [`KvTenantStore`] has the rest. `tests/conformance.rs` runs the conformance suite, and `tests/comparison.rs` compares
-//! the store with the one in memory.
+//! [`KvTenantStore::over`](hexabase_core::store::KvTenantStore::over) has the rest. `tests/conformance.rs` runs the
+//! conformance suites of the file and of the tenant store in it, and `tests/comparison.rs` compares the tenant store with
+//! the one in memory.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::store::{KeyRange, KeyValueBatch, KeyValueSnapshot, KeyValueStore, KvTenantStore};
+use hexabase_core::store::{KeyRange, KeyValueBatch, KeyValueSnapshot, KeyValueStore};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 const ITEMS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("items");
@@ -22,11 +23,11 @@ pub struct FileStore(Arc<Database>);
 struct Snapshot(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
 impl FileStore {
-    /// Opens the tenant store in a file, which is created if it does not exist.
+    /// Opens a file, which is created if it does not exist.
     ///
     /// # Errors
     /// `Unavailable` if the file cannot be opened, or another process has it open.
-    pub fn open(path: impl AsRef<Path>) -> Result<KvTenantStore<Self>> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let open = || -> Result<Database, redb::Error> {
             let database = Database::create(path)?;
             let transaction = database.begin_write()?;
@@ -34,7 +35,7 @@ impl FileStore {
             transaction.commit()?;
             Ok(database)
         };
-        Ok(KvTenantStore::over(Self(Arc::new(open().map_err(unavailable)?))))
+        Ok(Self(Arc::new(open().map_err(unavailable)?)))
     }
 }
 

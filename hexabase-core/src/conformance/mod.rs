@@ -26,6 +26,7 @@ pub mod cluster_provisioner;
 pub mod comparison;
 pub mod ephemeral_store;
 pub mod identity_provider;
+pub mod key_value_store;
 pub mod log_source;
 pub mod metrics_source;
 pub mod task_queue;

@@ -223,6 +223,7 @@ fn every_case_that_is_defined_is_also_run() {
         include_str!("ephemeral_store.rs"),
         include_str!("task_queue.rs"),
         include_str!("identity_provider.rs"),
+        include_str!("key_value_store.rs"),
         include_str!("billing_provider.rs"),
         include_str!("log_source.rs"),
         include_str!("metrics_source.rs"),

@@ -70,6 +70,12 @@ mod map_store {
     crate::tenant_store_conformance!(async { (KvTenantStore::over(MapStore::default()), ()) });
 }
 
+mod key_values {
+    use super::MapStore;
+
+    crate::key_value_store_conformance!(async { (MapStore::default(), ()) });
+}
+
 /// Key-value store to which another process commits a changeset immediately before the next batch.
 #[derive(Debug, Default)]
 struct Interrupted {
