@@ -13,11 +13,11 @@ use crate::changeset::{Changeset, Precondition, RecordKey, Write};
 use crate::error::ErrorKind;
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
-use crate::model::{AlertRule, Group, Membership, OrganizationRole, PlanUsers, Session};
+use crate::model::{AlertRule, Event, Group, Membership, OrganizationRole, PlanUsers, Session};
 use crate::name::ProviderName;
 use crate::store::{
-    AccessStore as _, AlertStore as _, Commit as _, CredentialStore as _, LeaseStore as _, PlanStore as _,
-    UserStore as _, WorkspaceStore as _,
+    AccessStore as _, AlertStore as _, Commit as _, CredentialStore as _, EventStore as _, LeaseStore as _,
+    PlanStore as _, PruneCutoffs, UserStore as _, WorkStore as _, WorkspaceStore as _,
 };
 use crate::version::Version;
 
@@ -81,6 +81,8 @@ mod key_values {
 struct Interrupted {
     map: MapStore,
     intervention: Mutex<Option<Changeset>>,
+    /// Number of writes of the largest batch.
+    largest_batch: AtomicUsize,
 }
 
 #[async_trait]
@@ -94,6 +96,7 @@ impl KeyValueStore for Interrupted {
         if let Some(changeset) = intervention {
             KvTenantStore::over(self.map.clone()).commit(changeset).await?;
         }
+        self.largest_batch.fetch_max(batch.writes.len(), Ordering::SeqCst);
         self.map.commit(batch).await
     }
 }
@@ -363,4 +366,51 @@ async fn a_workspace_loads_from_one_snapshot_of_the_store() {
     assert!(store.load_workspace(acme(), dev()).await.unwrap().is_none());
     let key = super::Section::Record.of(&RecordKey::Group(acme(), dev(), id("staff")));
     assert!(view.get(&key).await.unwrap().is_some());
+}
+
+fn event(number: usize) -> Event {
+    Event {
+        id: id(&format!("event-{number}")),
+        organization_id: acme(),
+        workspace_id: None,
+        kind: "x".to_owned(),
+        data: serde_json::Value::Null,
+        at: FIXTURE_TIME,
+    }
+}
+
+#[tokio::test]
+async fn pruning_has_small_batches_and_continues_after_a_kind_that_fails() {
+    let events = (0..400).map(event).fold(Changeset::new(), Changeset::insert);
+    let store = populated(events.insert(session("broken"))).await;
+    let key = super::Section::Record.of(&RecordKey::Session(id("broken")));
+    store.space.map.0.lock().unwrap().insert(key, b"{}".to_vec());
+    store.space.largest_batch.store(0, Ordering::SeqCst);
+
+    let end = FIXTURE_TIME + SignedDuration::from_hours(2);
+    let cutoffs = PruneCutoffs {
+        now: end,
+        events: end,
+        security_events: end,
+        tasks: end,
+        audit_events: None,
+        usage: end,
+    };
+    let error = store.prune(&cutoffs, 1000).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), []);
+    let largest = store.space.largest_batch.load(Ordering::SeqCst);
+    assert!((50..400).contains(&largest), "{largest}");
+}
+
+#[tokio::test]
+async fn the_workspaces_of_a_host_become_due_in_small_batches() {
+    let workspaces = (0..120).map(|number| fixture::workspace(&format!("workspace-{number}")));
+    let store = populated(workspaces.fold(Changeset::new(), Changeset::insert)).await;
+    store.space.largest_batch.store(0, Ordering::SeqCst);
+    let host = fixture::workspace("dev").host_cluster;
+    assert_eq!(store.make_due(&host, FIXTURE_TIME).await.unwrap(), 121);
+    assert_eq!(store.list_due_workspaces(FIXTURE_TIME, 999).await.unwrap().len(), 121);
+    let largest = store.space.largest_batch.load(Ordering::SeqCst);
+    assert!((50..121).contains(&largest), "{largest}");
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::key::after_prefix;
+use super::prune::{self, CHUNK};
 use super::view::{Reads as _, Space};
 use super::{KvTenantStore, transact};
 use crate::changeset::RecordKey;
@@ -12,6 +13,27 @@ use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::Workspace;
 use crate::name::HostClusterName;
 use crate::store::{PhaseCount, PruneCutoffs, WorkStore};
+
+/// Makes the workspaces with these keys due that are still on a host cluster, and returns their number.
+async fn make_chunk_due<S: Space>(
+    store: &KvTenantStore<S>,
+    keys: &[RecordKey],
+    host_cluster: &HostClusterName,
+    now: Timestamp,
+) -> Result<u64> {
+    transact!(store, |transaction| {
+        let mut count = 0;
+        for key in keys {
+            let Some(mut workspace) = transaction.find::<Workspace>(key.clone()).await? else { continue };
+            if workspace.host_cluster == *host_cluster {
+                workspace.reconcile_at = Some(now);
+                transaction.update(workspace.into()).await?;
+                count += 1;
+            }
+        }
+        count
+    })
+}
 
 #[async_trait]
 impl<S: Space> WorkStore for KvTenantStore<S> {
@@ -31,21 +53,18 @@ impl<S: Space> WorkStore for KvTenantStore<S> {
     }
 
     async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
-        transact!(self, |transaction| {
-            let on_host = |workspace: &&Workspace| workspace.host_cluster == *host_cluster;
-            let all = transaction.records::<Workspace>(&[]);
-            let keys = all.collect(usize::MAX, |item| {
-                item.record().filter(on_host).map(|it| RecordKey::Workspace(it.organization_id, it.id))
-            });
-            let mut count = 0;
-            for key in keys.await? {
-                let Some(mut workspace) = transaction.find::<Workspace>(key).await? else { continue };
-                workspace.reconcile_at = Some(now);
-                transaction.update(workspace.into()).await?;
-                count += 1;
-            }
-            count
-        })
+        let on_host = |workspace: &&Workspace| workspace.host_cluster == *host_cluster;
+        let all = self.space.view().await?;
+        let keys = all.records::<Workspace>(&[]).collect(usize::MAX, |item| {
+            item.record().filter(on_host).map(|it| RecordKey::Workspace(it.organization_id, it.id))
+        });
+        let keys = keys.await?;
+        drop(all);
+        let mut count = 0;
+        for chunk in keys.chunks(CHUNK) {
+            count += make_chunk_due(self, chunk, host_cluster, now).await?;
+        }
+        Ok(count)
     }
 
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
@@ -82,6 +101,6 @@ impl<S: Space> WorkStore for KvTenantStore<S> {
     }
 
     async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {
-        transact!(self, |transaction| transaction.prune(cutoffs, limit).await?)
+        prune::prune(self, cutoffs, limit).await
     }
 }
