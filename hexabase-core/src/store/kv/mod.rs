@@ -9,8 +9,9 @@
 //!   which the decision depends, so it is rejected if another process has intervened, and the changeset is decided
 //!   again. A record counts the changes of what it owns, and a decision about everything that a record owns checks that
 //!   number.
-//! - Values are JSON. Keys begin with a number for the kind of the item, and sort like the values from which they are
-//!   made. Both are stable across releases.
+//!   A changeset is one batch, however large: deleting an organization removes everything in it at once.
+//! - Values are JSON. Keys begin with a number for the kind of the item, which is stable, and sort like the values from
+//!   which they are made. Fields that a process does not know are ignored, and lost when it writes the record.
 //!
 //! [`MemoryStore`](crate::store::MemoryStore) is the same store over records that are not encoded.
 
