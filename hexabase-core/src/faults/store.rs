@@ -47,3 +47,41 @@ impl StoreDecorator for FaultyStore {
         if FAULTY.contains(&method) { self.plan.pass(call).await } else { call.await }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FAULTY;
+    use crate::store::{
+        AccessStore, AlertStore, BillingStore, Commit, CredentialStore, EventStore, HostStore, LeaseStore,
+        MemberStore, OrganizationStore, OutboxStore, PlanStore, SealedStore, SearchStore, UsageStore,
+        UserStore, WorkStore, WorkspaceStore,
+    };
+
+    #[test]
+    fn every_method_with_faults_exists() {
+        let methods = [
+            <dyn AccessStore>::METHODS,
+            <dyn AlertStore>::METHODS,
+            <dyn BillingStore>::METHODS,
+            <dyn Commit>::METHODS,
+            <dyn CredentialStore>::METHODS,
+            <dyn EventStore>::METHODS,
+            <dyn HostStore>::METHODS,
+            <dyn LeaseStore>::METHODS,
+            <dyn MemberStore>::METHODS,
+            <dyn OrganizationStore>::METHODS,
+            <dyn OutboxStore>::METHODS,
+            <dyn PlanStore>::METHODS,
+            <dyn SealedStore>::METHODS,
+            <dyn SearchStore>::METHODS,
+            <dyn UsageStore>::METHODS,
+            <dyn UserStore>::METHODS,
+            <dyn WorkStore>::METHODS,
+            <dyn WorkspaceStore>::METHODS,
+        ];
+        let methods = methods.concat();
+        for method in FAULTY {
+            assert!(methods.contains(&method), "no part of the store has the method {method}");
+        }
+    }
+}

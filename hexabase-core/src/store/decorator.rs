@@ -42,6 +42,12 @@ macro_rules! store_part {
             )+
         }
 
+        #[cfg(test)]
+        impl dyn $part {
+            /// Names of the methods, as a decorator receives them.
+            pub(crate) const METHODS: &'static [&'static str] = &[$(stringify!($method)),+];
+        }
+
         #[async_trait::async_trait]
         impl<D: $crate::store::StoreDecorator> $part for D {
             $(
