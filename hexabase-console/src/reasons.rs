@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(denial_text(&Texts::new(Language::English), &denial), message);
         for reason in DenialReason::ALL {
             let text = denial_text(&JAPANESE, &Denial { reason: *reason, message: message.to_owned() });
-            assert!(text.chars().any(|letter| !letter.is_ascii()), "{reason}: {text}");
+            assert!(!text.is_ascii(), "{reason}: {text}");
         }
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let others = ["OrganizationSuspended", "Unavailable", "QuotaExceeded", "Synced", "Ready"];
         for reason in waits.chain(imposed).chain(others) {
             let text = status_text(&JAPANESE, reason).unwrap_or_default();
-            assert!(text.chars().any(|letter| !letter.is_ascii()), "{reason}: {text}");
+            assert!(!text.is_ascii(), "{reason}: {text}");
         }
         assert_eq!(status_text(&JAPANESE, "FailedMount"), None);
     }

@@ -95,6 +95,40 @@ if (session) {
   all('[data-ends-session]', (part) => part.addEventListener('submit', () => channel.postMessage('ended')));
 }
 
+// Shortest and longest delay before a rejected stream of events is opened again.
+const RETRY = [2_000, 60_000];
+
+// Opens a stream of events, which reconnects until the returned function closes it. `url` returns the address for each attempt; `events` are the
+// receivers by the kind of event.
+export const openStream = (url, { opened, lost, events }) => {
+  let source;
+  let retry = 0;
+  let delay = RETRY[0];
+  const connect = () => {
+    source = new EventSource(url());
+    source.onopen = () => {
+      delay = RETRY[0];
+      opened();
+    };
+    source.onerror = () => {
+      lost();
+      // Browsers reconnect by themselves, but not after a response with an error, as of a proxy whose server restarts.
+      if (source.readyState !== EventSource.CLOSED) return;
+      checkSession();
+      retry = setTimeout(connect, delay);
+      delay = Math.min(2 * delay, RETRY[1]);
+    };
+    for (const [kind, receive] of Object.entries(events)) {
+      source.addEventListener(kind, ({ data }) => receive(JSON.parse(data)));
+    }
+  };
+  connect();
+  return () => {
+    clearTimeout(retry);
+    source.close();
+  };
+};
+
 // The search of the header is a dialog on Ctrl-K or ⌘K.
 const palette = document.querySelector('form[data-palette]');
 if (palette) {

@@ -1,7 +1,6 @@
 // Live pages: elements with `data-live` follow the events of an organization. One tab of the browser holds the stream of
 // each organization and passes the events on to the others; a tab then fetches its own URL again and replaces these elements by id.
-import { localTimes, parse, say, showButtons } from './console.mjs';
-import { open } from './stream.mjs';
+import { localTimes, openStream, parse, say, showButtons } from './console.mjs';
 
 const QUIET = 250;
 const HIDDEN = 30_000;
@@ -78,7 +77,7 @@ export const start = () => {
   // Holds the stream until the tab has been hidden for a while or is closed.
   const stream = () =>
     new Promise((resolve) => {
-      const close = open(() => url, {
+      const close = openStream(() => url, {
         // Events from before the stream was open, or while it was lost, are not known.
         opened: () => {
           publish({ lost: false });

@@ -1,6 +1,6 @@
 // Logs: new lines arrive as they are written. The view stays where the user scrolled to; a button then has their number.
 
-import * as stream from './stream.mjs';
+import { openStream } from './console.mjs';
 
 const MAX_LINES = 5_000;
 
@@ -90,7 +90,7 @@ export const start = (log) => {
       url.searchParams.set('since', since);
       return url;
     };
-    closeStream = stream.open(url, {
+    closeStream = openStream(url, {
       opened: () => show(state.dataset[isAtEnd() ? 'following' : 'paused']),
       lost: () => show(state.dataset.lost),
       events: {

@@ -25,7 +25,6 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("live.mjs", SCRIPT, include_bytes!("live.mjs")),
     ("logs.mjs", SCRIPT, include_bytes!("logs.mjs")),
     ("palette.mjs", SCRIPT, include_bytes!("palette.mjs")),
-    ("stream.mjs", SCRIPT, include_bytes!("stream.mjs")),
 ];
 /// Length of the hash in URLs, in hexadecimal digits.
 const HASH_LENGTH: usize = 16;

@@ -114,7 +114,11 @@ impl Setup {
         Reconciler::new(&self.platform).reconcile(self.organization, self.workspace, None).await.unwrap();
     }
 
-    async fn reconcile_until(&self, state: &str, is_reached: impl Fn(Option<&Workspace>) -> bool) {
+    async fn reconcile_until(
+        &self,
+        state: &str,
+        is_reached: impl Fn(Option<&Workspace>) -> bool + Sync + Send,
+    ) {
         for _ in 0..1_000 {
             self.reconcile().await;
             if is_reached(self.find().await.as_ref()) {
