@@ -1,6 +1,7 @@
 //! Context of a page: its user, organizations, language and appearance.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::CookieJar;
@@ -102,7 +103,9 @@ impl Context {
         if parts.method.is_safe() {
             // A form decides on the newest records; a page may show those of its first read.
             caller.reads = SharedReads::of(&profile);
-            (flash, jar) = Flash::take(auth, profile.user.id, jar);
+            if is_navigation(&parts.headers) {
+                (flash, jar) = Flash::take(auth, profile.user.id, jar);
+            }
             (saved, jar) = saved_form::take(auth, jar, parts.uri.path(), caller.principal.user_id);
         }
         Ok(Self {
@@ -233,6 +236,12 @@ impl Context {
         }
         Err(refused(self, &(organization, member), None, action).await)
     }
+}
+
+/// `true` unless a script of a page sent the request: a live page could fetch itself just before the browser opens the
+/// page with the message.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
 }
 
 /// `true` if an action is possible now.

@@ -1,6 +1,6 @@
 //! Sign-in, sign-out, sessions that end, language and colours.
 
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 use hexabase_tests::TestApp;
 use hexabase_tests::browser::cookies;
 
@@ -105,6 +105,21 @@ async fn language_and_appearance_are_those_that_the_browser_chose() {
     assert!(missing.text.contains("<html lang=\"ja\""), "errors have the language, too: {}", missing.text);
     let foreign = ann.post_from("cross-site", "/console/preferences", &[("language", "ja")]).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_live_update_leaves_the_message_to_the_next_page() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let fields = [("name", "acme"), ("display_name", "Acme")];
+    let created = ann.submit("/console/orgs/new", &fields).await;
+    let browser = Browser { cookies: format!("{}; {}", ann.cookies, cookies(&created)), ..ann.clone() };
+    let request =
+        Request::get("/console/orgs").header("sec-fetch-mode", "cors").header("accept", "text/html");
+    let update = browser.send(request, String::new()).await;
+    assert_eq!((update.status, update.text.contains("is created.")), (StatusCode::OK, false));
+    assert!(!format!("{:?}", update.headers).contains("hexabase_flash"), "{:?}", update.headers);
+    assert!(ann.follow(&created).await.text.contains("is created."));
 }
 
 #[tokio::test]
