@@ -26,7 +26,7 @@ pub const NEVER_ACKNOWLEDGED: &str =
 /// At-least-once delivery of messages to workers.
 ///
 /// A message may arrive twice, late, or after a newer one; receivers treat it only as a request to reconcile. A
-/// received message must be acknowledged within [`TaskQueue::visibility`], or it is delivered again.
+/// received message must be acknowledged within [`DeliveryPolicy::visibility`], or it is delivered again.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
@@ -44,7 +44,7 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// # Behaviour
     /// - A received message is invisible to other workers until its visibility has passed.
     /// - Returns an empty list if there is no message to deliver.
-    /// - A message that was delivered [`TaskQueue::max_deliveries`] times and never acknowledged or returned becomes a
+    /// - A message that was delivered [`DeliveryPolicy::max_deliveries`] times and never acknowledged or returned becomes a
     ///   dead letter instead of being delivered again, because it may crash its workers.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// Returns a message to the queue, to be delivered again after `delay`.
     ///
     /// # Behaviour
-    /// - A message that was delivered [`TaskQueue::max_deliveries`] times becomes a dead letter with `reason`.
+    /// - A message that was delivered [`DeliveryPolicy::max_deliveries`] times becomes a dead letter with `reason`.
     ///
     /// # Errors
     /// `Unavailable`.
