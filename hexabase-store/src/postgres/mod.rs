@@ -26,6 +26,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
+use tokio::time::sleep;
 
 use crate::sql::{Engine, Expect, Query, SEARCH_CONNECTIONS, SEARCH_TIMEOUT, SqlStore, Step};
 use batch_loader::BatchLoader;
@@ -40,6 +41,9 @@ use statement_batch::{StatementBatch, batches};
 const STATEMENT_CACHE_CAPACITY: usize = 512;
 /// Maximum number of attempts of a transaction that concurrent transactions abort.
 const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
+/// Delay before such a transaction is repeated, multiplied by the number of attempts. Without it, the transaction could take
+/// its locks again before the one that waits for them wakes up, and be aborted again.
+const TRANSACTION_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Advisory lock that serializes the claiming of outbox messages: "outbox" in ASCII.
 const OUTBOX_ADVISORY_LOCK: i64 = 0x6f75_7462_6f78;
 
@@ -410,7 +414,8 @@ impl Engine for PostgresEngine {
         loop {
             match self.try_commit(&batches).await {
                 Err(TransactionError::SerializationFailure(_)) if attempt < MAX_TRANSACTION_ATTEMPTS => {
-                    attempt += 1
+                    sleep(TRANSACTION_RETRY_DELAY * attempt).await;
+                    attempt += 1;
                 }
                 Err(TransactionError::ConnectionLost(_)) if !is_reconnected => is_reconnected = true,
                 Err(
