@@ -28,8 +28,8 @@ pub struct Rounds {
 impl Rounds {
     /// So many that the resolution of the clock does not matter.
     pub const DEFAULT: Self = Self { count: 41, min_duration: Duration::from_millis(2) };
-    /// So many that a difference of a few percent can be shown.
-    pub const MANY: Self = Self { count: 101, min_duration: Duration::from_millis(20) };
+    /// So long that a difference of a few percent can be shown.
+    pub const LONG: Self = Self { count: 41, min_duration: Duration::from_millis(20) };
 
     /// Returns how often an operation is executed in a round.
     fn repetitions<T>(self, work: &mut impl FnMut() -> T) -> u32 {
